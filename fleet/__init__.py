@@ -1,0 +1,1 @@
+"""Keeps fleets of Ollama hosts at a declared state."""

@@ -1,0 +1,459 @@
+"""Every failure that fleet reports, with a stable code: the table behind `fleet explain` and `docs/errors.md`.
+
+A code keeps its number and its meaning for ever; one that is no longer used is never given away again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Explained(NamedTuple):
+    """One row of the table. `retry` tells what waiting does: `later` may help, `never` does not, `observe` first."""
+
+    number: int
+    title: str
+    cause: str
+    cure: str
+    retry: str
+
+
+class Code(Enum):
+    """`FLT-nnn`. 1xx reaching a host, 2xx acting on it, 3xx blocked items, 4xx input, 5xx guards, 6xx this machine."""
+
+    UNREACHABLE = Explained(
+        101,
+        "the host refused or dropped the connection",
+        "Nothing listens at the address, a firewall refuses, or the connection broke off.",
+        "Check that `ollama serve` runs there and that OLLAMA_HOST on that machine listens beyond loopback.",
+        "later",
+    )
+    NAME_NOT_RESOLVED = Explained(
+        102,
+        "the host's name could not be looked up",
+        "DNS has no such name, or did not answer.",
+        "Check the `url` in the inventory and the resolver of this machine.",
+        "later",
+    )
+    NO_ANSWER = Explained(
+        103,
+        "the host did not answer in time",
+        "The connection or the reply took longer than the limit for a small reply; a dripping reply counts as none.",
+        "Look at the host's load and network; `connect_timeout` and `answer_deadline` are settings.",
+        "later",
+    )
+    TLS_FAILED = Explained(
+        104,
+        "the TLS connection could not be trusted",
+        "The certificate is expired, for another name, signed by an unknown authority, or ours was not accepted.",
+        "Check `tls.ca_file`, `tls.cert_file` and `tls.server_name`; fleet never falls back to plain HTTP.",
+        "never",
+    )
+    UNAUTHORIZED = Explained(
+        105,
+        "the host or a proxy before it wants other credentials",
+        "It answered 401 or 403. Ollama itself authenticates nobody, so a reverse proxy did.",
+        "Check `auth` of the host in the inventory.",
+        "never",
+    )
+    ORIGIN_REFUSED = Explained(
+        106,
+        "the server refuses the Host header",
+        "403 with an empty body is Ollama's own check of the Host header while it listens on loopback.",
+        "Let the proxy rewrite Host, or set OLLAMA_HOST on the server to an address of its own.",
+        "never",
+    )
+    REDIRECTED = Explained(
+        107,
+        "the host answered with a redirect, which is not followed",
+        "A proxy sends to a login page or from http to https; following it could carry credentials elsewhere.",
+        "Write the final address as the host's `url`.",
+        "never",
+    )
+    NOT_OLLAMA = Explained(
+        108,
+        "the answer is not one of Ollama's",
+        "Another service, a captive portal or a broken proxy answered, or a needed field is missing.",
+        "Ask `URL/api/version` by hand and compare.",
+        "later",
+    )
+    ANSWER_TOO_LARGE = Explained(
+        109,
+        "the answer is larger than any Ollama sends",
+        "The reply or one of its lines passed the limit for its kind; reading stopped there.",
+        "Find out what answers at this address.",
+        "never",
+    )
+    SERVER_ERROR = Explained(
+        110,
+        "the server failed with a status of 500 or above",
+        "An internal error of the server or of a proxy before it.",
+        "Look at the server's log; the next run tries again.",
+        "later",
+    )
+    BUSY = Explained(
+        111,
+        "the server is busy",
+        "It answered 429 or 503: too many requests are queued.",
+        "Nothing: users come first, the next run tries again. OLLAMA_MAX_QUEUE raises the limit.",
+        "later",
+    )
+    CREDENTIALS_UNREADABLE = Explained(
+        112,
+        "a credential of the host could not be read",
+        "The file or environment variable that `auth` or `tls` names is missing, empty or unreadable.",
+        "Create it, readable by the user who runs fleet, below the inventory's folder or `credentials_dir`.",
+        "never",
+    )
+    SERVER_REFUSED = Explained(
+        201,
+        "the server refused the request",
+        "It answered with a status of 400 to 499 and the reason shown.",
+        "Read the server's words; the same request will be refused again.",
+        "never",
+    )
+    ERROR_LINE = Explained(
+        202,
+        "the server said `error` in its stream",
+        "An operation that had begun failed; a `success` after the error does not count.",
+        "Read the server's words and its log.",
+        "observe",
+    )
+    STREAM_CUT = Explained(
+        203,
+        "the stream ended before its end",
+        "The connection broke, or ended without a last `success`: the server or a proxy went away.",
+        "Nothing: the host is looked at again, and the next run goes on from there.",
+        "observe",
+    )
+    STALLED = Explained(
+        204,
+        "the download moved fewer bytes than the floor",
+        "The server keeps saying the same number: its connection to the registry hangs.",
+        "The next run goes on where it stopped. `stall_window` and `stall_floor` are settings.",
+        "observe",
+    )
+    SILENT = Explained(
+        205,
+        "the stream fell silent",
+        "No line came within the limit for this phase.",
+        "Look at the host; the limits per phase are settings.",
+        "observe",
+    )
+    NOT_AS_WANTED = Explained(
+        206,
+        "the server said success, and a new look shows otherwise",
+        "The model is not there, not whole, or not what was asked for.",
+        "Look at `fleet why HOST MODEL`; the next run tries again.",
+        "observe",
+    )
+    NOT_IN_REGISTRY = Explained(
+        207,
+        "the registry has no such model or tag",
+        "The server's pull ended with `file does not exist`.",
+        "Check the spelling of name and tag.",
+        "never",
+    )
+    REGISTRY_UNAUTHORIZED = Explained(
+        208,
+        "the registry refuses this host",
+        "The model is private or gated, and the host's own key may not read it.",
+        "Register the public key of that Ollama server with the registry.",
+        "never",
+    )
+    NEWER_SERVER_NEEDED = Explained(
+        209,
+        "the model needs a newer Ollama",
+        "The registry refused this server's version.",
+        "Upgrade Ollama on that host, or narrow the entry by `where`.",
+        "never",
+    )
+    REGISTRY_TROUBLE = Explained(
+        210,
+        "the registry could not be reached or is overloaded",
+        "DNS, network, 429 or 5xx between the host and the registry.",
+        "Nothing: the next run goes on where this one stopped.",
+        "later",
+    )
+    DISK_FULL = Explained(
+        211,
+        "the host's disk is full",
+        "The server reported `no space left on device`.",
+        "Free space, or declare models `absent`; a restart of Ollama removes abandoned downloads.",
+        "never",
+    )
+    DIGEST_MISMATCH = Explained(
+        212,
+        "what arrived has another digest",
+        "The download was damaged on its way; the server dropped it.",
+        "The next run downloads it again; if it repeats, suspect the disk or a proxy.",
+        "later",
+    )
+    REGISTRY_WITHOUT_REDIRECT = Explained(
+        213,
+        "the registry serves blobs itself, which Ollama cannot pull",
+        "Ollama follows only blob redirects to another host name.",
+        "Put a registry in between that redirects blobs.",
+        "never",
+    )
+    OUT_OF_MEMORY = Explained(
+        214,
+        "the model does not fit into the host's memory",
+        "The server refused or lost the runner for lack of memory.",
+        "Warm less on this host, or lower `num_ctx`; no further model is loaded there in this run.",
+        "never",
+    )
+    STILL_IN_USE = Explained(
+        215,
+        "the model stayed in memory and was not deleted",
+        "Requests were still running when the time to wait for the unload was over.",
+        "Try again when the model is idle; `unload_wait` is a setting.",
+        "later",
+    )
+    SUPERSEDED = Explained(
+        216,
+        "the host changed since this was planned",
+        "Somebody else changed what the step was about to change, so it was left alone.",
+        "Run again: the next plan starts from what is there now.",
+        "observe",
+    )
+    LOAD_FAILED = Explained(
+        217,
+        "the model could not be loaded",
+        "The server's runner refused or ended.",
+        "Read the server's words; wrong `options` are the usual cause.",
+        "never",
+    )
+    BROKEN_MODEL = Explained(
+        218,
+        "the model is listed but not whole",
+        "A blob that its image manifest names is missing on the host.",
+        "fleet pulls or creates it again where it is declared; else delete it.",
+        "later",
+    )
+    NOT_HELD = Explained(
+        219,
+        "the host did not keep all warm models in memory",
+        "After the last load an earlier one was gone: memory or OLLAMA_MAX_LOADED_MODELS does not suffice.",
+        "Declare fewer warm models, or state `capacity` in the inventory so that the plan can tell.",
+        "never",
+    )
+    NOT_TRIED = Explained(
+        220,
+        "not tried, because something before it failed",
+        "A step that this one needs did not succeed.",
+        "Mend the failure named; this follows by itself.",
+        "later",
+    )
+    INTERRUPTED = Explained(
+        221,
+        "not finished, because the run was interrupted",
+        "A signal asked fleet to stop.",
+        "Run again: it goes on from what is there.",
+        "observe",
+    )
+    FIELD_NEEDS_NEWER_SERVER = Explained(
+        301,
+        "the server is too old for a field of the model",
+        "Older servers ignore unknown fields without a word, so fleet does not send them.",
+        "Upgrade the host, or narrow the entry or the field by `where` and `overrides`.",
+        "never",
+    )
+    TEXT_NOT_EXPRESSIBLE = Explained(
+        302,
+        "a text cannot be written in the old Modelfile dialect",
+        "Servers up to 0.5.4 take a Modelfile only, which has no escapes and drops some characters.",
+        "Change the text, or upgrade the host to 0.5.5 or later.",
+        "never",
+    )
+    SOURCE_NOT_THERE = Explained(
+        303,
+        "the source of an alias or the base of a model is not there",
+        "It is neither declared for this host nor present on it; fleet never lets the server pull it by itself.",
+        "Declare the source for the same hosts.",
+        "never",
+    )
+    WARM_TOO_MANY = Explained(
+        304,
+        "more models are declared warm than the host may hold",
+        "`capacity.loaded` is smaller than the number of warm models with weights of their own.",
+        "Declare fewer warm, or raise `capacity.loaded` together with OLLAMA_MAX_LOADED_MODELS.",
+        "never",
+    )
+    WARM_TOO_LARGE = Explained(
+        305,
+        "the warm models do not fit into the host's memory",
+        "Their sizes together pass `capacity.vram`.",
+        "Declare fewer warm, or narrow them by `where`.",
+        "never",
+    )
+    WARM_OPTIONS_DIFFER = Explained(
+        306,
+        "two warm models share weights but want different runner options",
+        "The server has one runner for each set of weights: each request would throw the other one out.",
+        "Give both the same options, or keep only one warm.",
+        "never",
+    )
+    PARAMETER_UNKNOWN_HERE = Explained(
+        307,
+        "this server's version does not know a parameter",
+        "Servers store what they do not know and fail only at load, or refuse the whole Modelfile.",
+        "Leave the parameter out for this host by `overrides`.",
+        "never",
+    )
+    SOURCE_BLOCKED = Explained(
+        308,
+        "what this needs is itself blocked",
+        "Its base or source cannot be had on this host.",
+        "Mend the item named.",
+        "never",
+    )
+    NAMES_COLLIDE = Explained(
+        309,
+        "the host lists two names that differ only in case",
+        "Servers choose between them at random, so neither is acted on.",
+        "Delete one of them on the host by hand.",
+        "never",
+    )
+    CANNOT_CLEAR = Explained(
+        310,
+        "an inherited text cannot be removed on this server",
+        "The create API takes an empty system or template as `inherit`.",
+        "Use a base without it, or write another text.",
+        "never",
+    )
+    REMOTE_MODEL = Explained(
+        311,
+        "the name is a cloud stub on this host",
+        "There are no weights here: the server forwards requests elsewhere.",
+        "Delete the stub by hand, or choose another name.",
+        "never",
+    )
+    UNVERIFIED = Explained(
+        312,
+        "not provable from what the host shows",
+        "The server's reply cannot tell whether the model was made from these inputs.",
+        "Nothing need be done; delete the model to have it built anew.",
+        "never",
+    )
+    MANIFEST_WRONG = Explained(
+        401,
+        "the manifests or the inventory are wrong as written",
+        "Each fault is listed with file, line and column.",
+        "Mend them; `fleet validate` checks without any host.",
+        "never",
+    )
+    SETTINGS_WRONG = Explained(
+        402,
+        "a setting is wrong",
+        "A settings file, an OLLAMA_FLEET_ variable or a flag has a value that cannot be used.",
+        "See `fleet settings`.",
+        "never",
+    )
+    PLAN_FILE_WRONG = Explained(
+        403,
+        "the plan file cannot be used",
+        "It is damaged, edited, not a plan, or written by another version of fleet.",
+        "Make a new one with `fleet plan --save`.",
+        "never",
+    )
+    USAGE = Explained(
+        404,
+        "the command line is wrong",
+        "An option or argument is unknown, missing or has an impossible value.",
+        "See `fleet VERB --help`.",
+        "never",
+    )
+    TOO_MANY_DELETES = Explained(
+        501,
+        "more deletes than allowed",
+        "One host would lose more models in this pass than `policy.max_deletes` allows; none was deleted.",
+        "Read the list; if it is meant, say `--max-deletes N` with that number.",
+        "never",
+    )
+    PROTECTED = Explained(
+        502,
+        "a protected model would have been deleted",
+        "`policy.protect` or the entry's `protect` names it.",
+        "Take the protection away, or the `absent` that asks for it.",
+        "never",
+    )
+    FROZEN = Explained(
+        503,
+        "a frozen model would have been changed",
+        "The entry says `freeze: true`, and the host differs.",
+        "Take `freeze` away to let fleet change it.",
+        "never",
+    )
+    DESIRED_SHRANK = Explained(
+        504,
+        "the desired state became empty or lost more than half",
+        "Compared with the last pass of the same `name` it is so much smaller that a missing file is likelier.",
+        "If it is meant, say `--accept-shrunk`.",
+        "never",
+    )
+    HOST_EMPTIED = Explained(
+        505,
+        "the host lost most of its models since the last pass",
+        "A model folder that is not mounted looks the same; filling it again could fill the wrong disk.",
+        "Look at the host; if it is meant, say `--accept-emptied HOST`, or mark it `ephemeral: true`.",
+        "never",
+    )
+    PLAN_STALE = Explained(
+        506,
+        "the saved plan no longer fits",
+        "Manifests or hosts changed since it was made, for something that it touches.",
+        "Make a new plan, read it, apply that.",
+        "never",
+    )
+    NOT_CONFIRMED = Explained(
+        507,
+        "the plan was not confirmed",
+        "Nobody said yes: there is no terminal to ask on, or the answer was no.",
+        "Say `--yes`, or apply a saved plan.",
+        "never",
+    )
+    LOCK_HELD = Explained(
+        601,
+        "another run is at work",
+        "Another process holds the lock of this fleet's name.",
+        "Wait for it to end.",
+        "later",
+    )
+    STATE_UNUSABLE = Explained(
+        602,
+        "what fleet remembers could not be read or written",
+        "The state folder is missing, not writable or not private, or its file is damaged.",
+        "Mend its permissions, or move the file away: fleet starts a new one and looks at the hosts.",
+        "never",
+    )
+    INTERNAL = Explained(
+        603,
+        "a fault of fleet itself",
+        "Something happened that no line of fleet expected; other hosts were not affected.",
+        "Please report it with the message shown.",
+        "never",
+    )
+
+    @property
+    def id(self) -> str:
+        """`FLT-nnn`, stable."""
+        return f"FLT-{self.value.number}"
+
+    @property
+    def title(self) -> str:
+        return self.value.title
+
+    @property
+    def cause(self) -> str:
+        return self.value.cause
+
+    @property
+    def cure(self) -> str:
+        return self.value.cure
+
+    @property
+    def retry(self) -> str:
+        """`later`: waiting may help; `never`: it does not; `observe`: look at the host before anything else."""
+        return self.value.retry

@@ -1,0 +1,1 @@
+"""The pass: observe, compare, plan, execute, verify, report."""

@@ -1,0 +1,1 @@
+"""What people read: plans, reports and progress as text, JSON, JSON lines and Markdown."""
