@@ -1,0 +1,69 @@
+# Two commands for everybody: `make demo` shows fleet at work, `make test` runs what CI runs.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH := $(VENV)/.bench
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test format lint contracts types unit bench lock clean
+
+help:
+	@echo 'make demo    show fleet on three simulated hosts'
+	@echo 'make test    format, lint, import contracts, types, tests with coverage'
+	@echo 'make bench   speed, as ratios measured side by side'
+	@echo 'make format  write the code as `make test` wants it'
+	@echo 'make lock    pin the dependencies anew'
+
+$(READY): pyproject.toml requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or later found; name one: make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: $(PYTHON) is older than 3.11' >&2; exit 1; }
+	@rm -f $(READY) $(BENCH)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+$(BENCH): $(READY) requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	@touch $(BENCH)
+
+demo: $(READY)
+	@$(BIN)/fleet demo
+
+test: lint contracts types unit
+
+lint: $(READY)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+
+contracts: $(READY)
+	$(BIN)/lint-imports --no-logo
+
+types: $(READY)
+	$(BIN)/mypy --no-error-summary
+
+unit: $(READY)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --quiet
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+format: $(READY)
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+bench: $(BENCH)
+	$(BIN)/python benchmarks/run.py
+
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate pyproject.toml requirements/dev.in --output-file requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/bench.in --output-file requirements/bench.txt
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis
