@@ -1,0 +1,409 @@
+"""The HTTP to one host: the only module that knows the HTTP library, and the place where its errors end.
+
+Requests go to the library's transport itself: its client adds nothing that fleet wants (redirects, cookies, proxies
+and credentials from the environment, decompression) and costs half as much again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+
+import httpx2
+
+from fleet.codes import Code
+from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
+from fleet.ollama.answer import Answer, not_ollama, refusal
+from fleet.ollama.credentials import Credentials, Trust, plain_context, tls_context
+from fleet.ollama.endpoint import Endpoint
+from fleet.ollama.failure import Doing
+from fleet.ollama.foreign import clean
+from fleet.ollama.limits import Limits
+from fleet.ollama.lines import Lines, LineTooLongError
+
+Transport = httpx2.AsyncBaseTransport
+"""What carries requests: sockets, or a stand-in for them in tests."""
+
+_BEFORE_SENDING = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
+    UnicodeError,
+)
+_NO_DISTRUST = (
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+)
+"""What TLS raises when it waits or the connection ends: the context of nearly every failure on such a connection."""
+_LIBRARIES = frozenset({"httpx2", "httpcore2", "h11", "anyio"})
+"""Whose exceptions are a host's failure and not fleet's; some pass the library's own mapping (`reliability.md` A.5)."""
+
+
+class SilentError(Exception):
+    """No whole line came within `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"nothing within {seconds:g}s")
+        self.seconds = seconds
+
+
+class Link:
+    """Connections to one host, and what every request has in common."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        trust: Trust | None,
+        limits: Limits,
+        transport: Transport | None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._trust = trust
+        self._limits = limits
+        self._transport = transport
+        self._urls: dict[str, httpx2.URL] = {}
+        self._extensions: dict[str, object] = {
+            "timeout": {"connect": limits.connect, "pool": None, "read": None, "write": None}
+        }
+        if trust is not None and trust.server_name is not None:
+            self._extensions["sni_hostname"] = trust.server_name
+        default = endpoint.port == {"http": 80, "https": 443}[endpoint.scheme]
+        host = endpoint.authority.rpartition(":")[0] if default else endpoint.authority
+        self._headers = (
+            (b"Host", host.encode("ascii")),
+            (b"User-Agent", b"ollama-fleet"),
+            (b"Accept", b"*/*"),
+            # A compressed reply could be a thousand times larger than what was counted.
+            (b"Accept-Encoding", b"identity"),
+        )
+
+    async def aclose(self) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    def where(self, path: str) -> str:
+        return self._endpoint.url + path
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        most: int,
+        within: float,
+        changing: bool = False,
+    ) -> Answer:
+        """One small request and its whole reply, of whatever status, within so many seconds and bytes.
+
+        Raises `HostUnreachable`, `OutcomeUnknown` if `changing`, `HostAnswered` for a reply past its limits.
+        """
+        answer = await self._once(method, path, body, most, within, changing=changing)
+        if answer.status == 401 and self._credentials is not None:
+            # The token may have been rotated between reading and use; it is read again for this second try.
+            answer = await self._once(method, path, body, most, within, changing=changing)
+        return answer
+
+    async def _once(
+        self, method: str, path: str, body: bytes | None, most: int, within: float, *, changing: bool
+    ) -> Answer:
+        response: httpx2.Response | None = None
+        try:
+            async with asyncio.timeout(within):
+                response = await self._send(self._request(method, path, body))
+                try:
+                    return await self._whole(response, path, most)
+                finally:
+                    await response.stream.aclose()  # type: ignore[union-attr]  # ours are all asynchronous
+        except HostError:
+            raise
+        except Exception as error:
+            begun = response is not None
+            raise self._translated(error, path, changing=changing, begun=begun, within=within) from error
+
+    async def lines(
+        self, path: str, body: bytes, *, doing: Doing, opening: float, patience: Callable[[], float]
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of a streamed reply. `opening`: seconds until its head; `patience`: until each next whole line.
+
+        Raises as `exchange` does with `changing`, `SilentError` when patience ends, and the refusal of a status.
+        """
+        response = await self._opened(path, body, doing, opening)
+        splitter = Lines(self._limits.line_bytes)
+        now = asyncio.get_running_loop().time
+        try:
+            chunks = aiter(response.stream)  # type: ignore[arg-type]  # ours are all asynchronous
+            wait = patience()
+            until = now() + wait
+            while True:
+                chunk = await self._chunk(chunks, path, until, wait)
+                if chunk is None:
+                    break
+                lines = self._split(splitter, chunk, path)
+                for line in lines:
+                    yield line
+                if lines:
+                    # A drip of bytes without an end of line buys no time.
+                    wait = patience()
+                    until = now() + wait
+            rest = splitter.finish()
+            if rest:
+                yield rest
+        finally:
+            await response.stream.aclose()  # type: ignore[union-attr]
+
+    async def upload(self, path: str, blocks: AsyncIterator[bytes], size: int, *, silence: float) -> Answer:
+        """Sends exactly `size` bytes, each block to be taken within `silence` seconds, and reads the short reply."""
+        # What the source of the blocks raises is its caller's, whatever the library makes of it.
+        broken: list[BaseException] = []
+        response: httpx2.Response | None = None
+        try:
+            async with asyncio.timeout(silence) as watch:
+                alive = _Blocks(blocks, size, watch, silence, broken)
+                request = self._request("POST", path, None, stream=alive, size=size)
+                response = await self._send(request)
+                try:
+                    return await self._whole(response, path, self._limits.error_bytes)
+                finally:
+                    await response.stream.aclose()  # type: ignore[union-attr]
+        except HostError:
+            raise
+        except Exception as error:
+            if broken:
+                raise broken[0] from None
+            begun = response is not None
+            raise self._translated(error, path, changing=True, begun=begun, within=silence) from error
+
+    async def _opened(self, path: str, body: bytes, doing: Doing, opening: float) -> httpx2.Response:
+        for last in (self._credentials is None, True):
+            try:
+                async with asyncio.timeout(opening):
+                    response = await self._send(self._request("POST", path, body))
+            except HostError:
+                raise
+            except TimeoutError:
+                raise SilentError(opening) from None
+            except Exception as error:
+                raise self._translated(error, path, changing=True, begun=False, within=opening) from error
+            if response.status_code == 200:
+                return response
+            answer = await self._rest(response, path)
+            if answer.status != 401 or last:
+                raise refusal(answer, doing=doing, where=self.where(path), changing=True)
+        raise AssertionError  # the second round always ends
+
+    async def _rest(self, response: httpx2.Response, path: str) -> Answer:
+        try:
+            async with asyncio.timeout(self._limits.answer):
+                return await self._whole(response, path, self._limits.error_bytes)
+        except HostError:
+            raise
+        except Exception as error:
+            within = self._limits.answer
+            raise self._translated(error, path, changing=True, begun=True, within=within) from error
+        finally:
+            await response.stream.aclose()  # type: ignore[union-attr]
+
+    async def _chunk(self, chunks: AsyncIterator[bytes], path: str, until: float, wait: float) -> bytes | None:
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(chunks, None)
+        except TimeoutError:
+            raise SilentError(wait) from None
+        except Exception as error:
+            raise self._translated(error, path, changing=True, begun=True, within=wait) from error
+
+    def _split(self, splitter: Lines, chunk: bytes, path: str) -> list[bytes]:
+        try:
+            return splitter.feed(chunk)
+        except LineTooLongError:
+            raise OutcomeUnknown(
+                f"a line of {self.where(path)} has more than {self._limits.line_bytes} bytes",
+                code=Code.ANSWER_TOO_LARGE,
+                hint=Code.ANSWER_TOO_LARGE.value.cure,
+            ) from None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        stream: httpx2.AsyncByteStream | None = None,
+        size: int | None = None,
+    ) -> httpx2.Request:
+        headers = [*self._headers]
+        if body is not None or size is not None:
+            kind = b"application/octet-stream" if body is None else b"application/json"
+            length = len(body) if body is not None else size
+            headers += [(b"Content-Type", kind), (b"Content-Length", b"%d" % (length or 0))]
+        if self._credentials is not None:
+            headers += [(name.encode("ascii"), value.reveal()) for name, value in self._credentials.headers()]
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx2.URL(self.where(path))
+        return httpx2.Request(
+            method, url, headers=headers, stream=stream or httpx2.ByteStream(body or b""), extensions=self._extensions
+        )
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        if self._transport is None:
+            secure = self._endpoint.scheme == "https"
+            context = tls_context(self._trust) if secure else plain_context()
+            self._transport = httpx2.AsyncHTTPTransport(
+                verify=context, trust_env=False, limits=httpx2.Limits(max_connections=8, keepalive_expiry=15.0)
+            )
+        return await self._transport.handle_async_request(request)
+
+    async def _whole(self, response: httpx2.Response, path: str, most: int) -> Answer:
+        headers = tuple((key.lower(), value) for key, value in response.headers.raw)
+        for key, value in headers:
+            if key == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+                raise not_ollama(
+                    self.where(path), "it compressed a reply that was to be plain", status=response.status_code
+                )
+        failed = response.status_code >= 300
+        most = self._limits.error_bytes if failed else most
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in response.stream:  # type: ignore[union-attr]
+            parts.append(chunk)
+            size += len(chunk)
+            if size > most:
+                if failed:
+                    break
+                raise HostAnswered(
+                    f"the answer of {self.where(path)} has more than {most} bytes",
+                    code=Code.ANSWER_TOO_LARGE,
+                    status=response.status_code,
+                    hint=Code.ANSWER_TOO_LARGE.value.cure,
+                )
+        return Answer(response.status_code, headers, b"".join(parts)[:most])
+
+    def _translated(self, error: Exception, path: str, *, changing: bool, begun: bool, within: float) -> HostError:
+        """Whatever went wrong on the way, in fleet's terms; `begun`: whether the head of a reply had come.
+
+        What is no host's failure is raised as it is: a bug.
+        """
+        foreign = type(error).__module__.partition(".")[0] in _LIBRARIES
+        if not foreign and not isinstance(error, OSError | UnicodeError | EOFError):
+            raise error
+        code, what = _judged(error, within)
+        message = f"{what}: {self.where(path)}"
+        hint = code.value.cure
+        # A server may refuse our certificate as late as at the first read, and has done nothing then.
+        before = not begun and (code is Code.TLS_FAILED or isinstance(error, _BEFORE_SENDING))
+        if not changing or before:
+            return HostUnreachable(message, code=code, hint=hint)
+        if code is Code.UNREACHABLE:
+            code, hint = Code.STREAM_CUT, Code.STREAM_CUT.value.cure
+        return OutcomeUnknown(message, code=code, hint=hint)
+
+
+class _Blocks(httpx2.AsyncByteStream):
+    """The body of an upload: never more than announced, and a new deadline with every block that was taken."""
+
+    def __init__(
+        self,
+        blocks: AsyncIterator[bytes],
+        size: int,
+        watch: asyncio.Timeout,
+        silence: float,
+        broken: list[BaseException],
+    ) -> None:
+        self._blocks = blocks
+        self._size = size
+        self._watch = watch
+        self._silence = silence
+        self._broken = broken
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        now = asyncio.get_running_loop().time
+        left = self._size
+        try:
+            async for block in self._blocks:
+                left -= len(block)
+                if left < 0:
+                    raise _changed("has more bytes than announced")
+                yield block
+                self._watch.reschedule(now() + self._silence)
+            if left:
+                raise _changed(f"ended {left} bytes before its announced end")
+        except Exception as error:
+            self._broken.append(error)
+            raise
+
+
+def _changed(what: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"the content to upload {what}: it changed while it was read",
+        code=Code.DIGEST_MISMATCH,
+        hint="leave the file alone while fleet runs",
+    )
+
+
+def _judged(error: BaseException, within: float) -> tuple[Code, str]:
+    """Code and words for a failure on the way, by the first telling one among its causes."""
+    for cause in _causes(error):
+        match cause:
+            case socket.gaierror():
+                return Code.NAME_NOT_RESOLVED, f"the name could not be looked up ({_plain(cause)})"
+            case ssl.SSLError() if not isinstance(cause, _NO_DISTRUST):
+                return Code.TLS_FAILED, f"the TLS connection failed ({_reason(cause)})"
+            case UnicodeError():
+                return Code.NAME_NOT_RESOLVED, "the name is none that can be looked up"
+    match error:
+        case httpx2.ConnectTimeout():
+            return Code.NO_ANSWER, "no connection in time"
+        case TimeoutError() | httpx2.TimeoutException():
+            return Code.NO_ANSWER, f"no answer within {within:g}s"
+        case httpx2.TooManyRedirects():
+            return Code.REDIRECTED, "the host redirects"
+        case httpx2.DecodingError():
+            return Code.NOT_OLLAMA, "the reply cannot be decoded"
+    words = _plain(error)
+    if "Receive buffer too long" in words:
+        return Code.ANSWER_TOO_LARGE, "the head of the reply is too long"
+    if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in words and "closed conn" not in words:
+        return Code.NOT_OLLAMA, f"the reply is no HTTP ({words})"
+    if isinstance(error, httpx2.ConnectError):
+        deepest = next((_plain(cause) for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), words)
+        return Code.UNREACHABLE, f"no connection ({deepest})"
+    return Code.UNREACHABLE, f"the connection broke off ({words})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it came from, and the members of groups; each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        waiting += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno and error.errno > 0 and not isinstance(error, ssl.SSLError):
+        # asyncio words its own text around the address, which the message has anyway.
+        return os.strerror(error.errno) if not isinstance(error, socket.gaierror) else str(error.strerror)
+    return clean(str(error) or type(error).__name__, limit=200)
+
+
+def _reason(error: ssl.SSLError) -> str:
+    told = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return clean(str(told or error), limit=200)

@@ -1,0 +1,191 @@
+"""TLS with certificates made for the test: who is trusted, who is not, and what is said then."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet.codes import Code
+from fleet.errors import HostUnreachable, OutcomeUnknown
+from fleet.ollama.credentials import Trust, tls_context
+from fleet.ollama.limits import NO_RETRIES, Limits
+from tests.ollama.sockets import STREAM_HEAD, Request, Served, always, line, reply, serving
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program makes the certificates")
+VERSION = always(reply({"version": "0.32.15"}))
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority `ca`, and `server` (for 127.0.0.1 and gpu-b.internal), `client` and `expired` signed by it."""
+    made = tmp_path_factory.mktemp("tls")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
+    ca = ("-x509", *curve, "-days", "30", "-subj", "/CN=test authority", "-addext", "keyUsage=critical,keyCertSign")
+    for name in ("ca", "stranger"):
+        openssl("req", *ca, "-keyout", f"{made}/{name}.key", "-out", f"{made}/{name}.pem")
+    for name, days, san in (
+        ("server", "30", "IP:127.0.0.1,DNS:gpu-b.internal"),
+        ("elsewhere", "30", "DNS:elsewhere.internal"),
+        ("client", "30", "DNS:fleet"),
+        ("expired", "-1", "IP:127.0.0.1"),
+    ):
+        subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={san}")
+        openssl("req", "-new", *curve, *subject, "-keyout", f"{made}/{name}.key", "-out", f"{made}/{name}.csr")
+        signed = ("-CA", f"{made}/ca.pem", "-CAkey", f"{made}/ca.key", "-CAcreateserial", "-copy_extensions", "copy")
+        openssl("x509", "-req", "-in", f"{made}/{name}.csr", *signed, "-days", days, "-out", f"{made}/{name}.pem")
+    return made
+
+
+def server_context(folder: Path, name: str, *, wants_client: bool = False) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    if wants_client:
+        context.load_verify_locations(folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def asked(context: ssl.SSLContext, trust: Trust | None) -> str:
+    """The version that the server told, or the error."""
+
+    async def run() -> str:
+        # The server's side of a refused handshake is no news here.
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        async with serving(VERSION, tls=context) as served, served.client(tls=trust, retries=NO_RETRIES) as client:
+            return str(await client.version())
+
+    return asyncio.run(run())
+
+
+def refused(context: ssl.SSLContext, trust: Trust | None) -> HostUnreachable:
+    with pytest.raises(HostUnreachable) as failed:
+        asked(context, trust)
+    assert "https://127.0.0.1:" in str(failed.value)
+    return failed.value
+
+
+def test_an_authority_of_the_inventory_is_trusted(folder: Path) -> None:
+    assert asked(server_context(folder, "server"), Trust(ca_file=str(folder / "ca.pem"))) == "0.32.15"
+
+
+@pytest.mark.parametrize("trusted", [None, "stranger.pem"])
+def test_an_unknown_authority_is_not(folder: Path, trusted: str | None) -> None:
+    trust = Trust(ca_file=str(folder / trusted)) if trusted else None
+    error = refused(server_context(folder, "server"), trust)
+    assert error.code is Code.TLS_FAILED
+    assert "issuer" in str(error)
+
+
+def test_an_expired_certificate_is_refused_with_the_reason(folder: Path) -> None:
+    error = refused(server_context(folder, "expired"), Trust(ca_file=str(folder / "ca.pem")))
+    assert error.code is Code.TLS_FAILED
+    assert "expired" in str(error)
+
+
+def test_the_name_is_checked_and_may_be_given(folder: Path) -> None:
+    authority = str(folder / "ca.pem")
+    error = refused(server_context(folder, "elsewhere"), Trust(ca_file=authority))
+    assert error.code is Code.TLS_FAILED
+    assert "127.0.0.1" in str(error)
+    named = Trust(ca_file=authority, server_name="elsewhere.internal")
+    assert asked(server_context(folder, "elsewhere"), named) == "0.32.15"
+
+
+def test_a_client_certificate_is_shown_where_there_is_one(folder: Path) -> None:
+    context = server_context(folder, "server", wants_client=True)
+    authority = str(folder / "ca.pem")
+    certain = Trust(authority, str(folder / "client.pem"), str(folder / "client.key"))
+    assert asked(context, certain) == "0.32.15"
+    assert refused(context, Trust(authority)).code in {Code.TLS_FAILED, Code.UNREACHABLE}
+
+
+def test_a_server_without_tls_is_not_spoken_to_in_the_clear() -> None:
+    heard = []
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(65536))
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def run() -> HostUnreachable:
+        server = await asyncio.start_server(plain, "127.0.0.1", 0)
+        served = Served(server.sockets[0].getsockname()[1], scheme="https")
+        async with server, served.client(retries=NO_RETRIES) as client:
+            with pytest.raises(HostUnreachable) as failed:
+                await client.version()
+            return failed.value
+
+    assert asyncio.run(run()).code is Code.TLS_FAILED
+    assert len(heard) == 1
+    assert b"GET" not in heard[0]
+
+
+async def hold(_request: Request, writer: asyncio.StreamWriter) -> bool:
+    writer.write(STREAM_HEAD + line(status="pulling manifest"))
+    await writer.drain()
+    await asyncio.sleep(30)
+    return False
+
+
+def test_a_slow_answer_over_tls_is_slow_and_not_distrusted(folder: Path) -> None:
+    async def run() -> HostUnreachable:
+        context = server_context(folder, "server")
+        trust = Trust(ca_file=str(folder / "ca.pem"))
+        async with serving(hold, tls=context) as served, served.client(tls=trust, limits=Limits(answer=0.3)) as client:
+            with pytest.raises(HostUnreachable) as failed:
+                await client.version()
+            return failed.value
+
+    assert asyncio.run(run()).code is Code.NO_ANSWER
+
+
+def test_a_stream_cut_over_tls_is_cut_and_not_distrusted(folder: Path) -> None:
+    async def cut(_request: Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(STREAM_HEAD + line(status="pulling manifest"))
+        await writer.drain()
+        writer.transport.abort()
+        return False
+
+    async def run() -> OutcomeUnknown:
+        context = server_context(folder, "server")
+        trust = Trust(ca_file=str(folder / "ca.pem"))
+        async with serving(cut, tls=context) as served, served.client(tls=trust) as client:
+            with pytest.raises(OutcomeUnknown) as failed:
+                _ = [each async for each in client.pull("m")]
+            return failed.value
+
+    assert asyncio.run(run()).code is Code.STREAM_CUT
+
+
+def test_a_certificate_that_was_replaced_makes_a_new_context(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    shutil.copy(folder / "stranger.pem", file)
+    trust = Trust(ca_file=str(file))
+    before = tls_context(trust)
+    assert tls_context(trust) is before
+    refused(server_context(folder, "server"), trust)
+    file.write_bytes((folder / "ca.pem").read_bytes() + b"\n")
+    assert tls_context(trust) is not before
+    assert asked(server_context(folder, "server"), trust) == "0.32.15"
+
+
+def test_a_key_that_wants_a_passphrase_fails_instead_of_asking(folder: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.key"
+    openssl("ec", "-in", f"{folder}/client.key", "-aes256", "-passout", "pass:hunter2", "-out", str(locked))
+    with pytest.raises(HostUnreachable) as failed:
+        tls_context(Trust(cert_file=str(folder / "client.pem"), key_file=str(locked)))
+    assert failed.value.code is Code.CREDENTIALS_UNREADABLE
+
+
+def test_old_protocols_are_not_spoken(folder: Path) -> None:
+    assert tls_context(Trust(ca_file=str(folder / "ca.pem"))).minimum_version is ssl.TLSVersion.TLSv1_2
