@@ -435,6 +435,13 @@ class Code(Enum):
         "Please report it with the message shown.",
         "never",
     )
+    OUTPUT_LOST = Explained(
+        604,
+        "the output could not be written",
+        "The disk is full, or the device that stdout leads to failed.",
+        "Look at the hosts by `fleet status`: what was begun was carried out.",
+        "never",
+    )
 
     @property
     def id(self) -> str:

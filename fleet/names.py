@@ -91,7 +91,7 @@ def _parse(text: str) -> ModelName:
     parts = head.split("/") if slash else []
     if len(parts) > 2:
         raise InvalidName(f"`{text}`: more than three parts between slashes")
-    registry, namespace = ([DEFAULT_REGISTRY, DEFAULT_NAMESPACE] + parts)[-2:] if len(parts) < 2 else parts
+    registry, namespace = [*[DEFAULT_REGISTRY, DEFAULT_NAMESPACE][: 2 - len(parts)], *parts]
     tag = tag if colon else DEFAULT_TAG
     if not _PART.match(model):
         raise InvalidName(f"`{text}`: `{model}` is no model name (letters, digits, `_`, `-`, `.`; at most 80)")
@@ -117,10 +117,7 @@ class Digest:
     @classmethod
     def parse(cls, text: str) -> Digest:
         """Raises `InvalidName` for anything but 64 lower-case hex digits, prefixed or bare."""
-        match = _DIGEST.match(text)
-        if not match:
-            raise InvalidName(f"`{text[:80]}` is no digest (`sha256:` and 64 lower-case hex digits)")
-        return cls(match[1])
+        return _parse_digest(text)
 
     def __str__(self) -> str:
         return f"sha256:{self.hex}"
@@ -129,6 +126,14 @@ class Digest:
     def short(self) -> str:
         """Twelve digits, as Ollama shows them."""
         return self.hex[:12]
+
+
+@lru_cache(maxsize=65536)
+def _parse_digest(text: str) -> Digest:
+    match = _DIGEST.match(text)
+    if not match:
+        raise InvalidName(f"`{text[:80]}` is no digest (`sha256:` and 64 lower-case hex digits)")
+    return Digest(match[1])
 
 
 class HostName(str):

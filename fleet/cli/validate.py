@@ -1,0 +1,106 @@
+"""`fleet validate`: inventory and manifests checked offline, every fault at once."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from fleet.cli import options
+
+if TYPE_CHECKING:
+    from fleet.manifest.faults import Fault
+    from fleet.manifest.item import Desired
+
+FORMAT = 1
+"""Of the JSON document; raised when a reader of the old one would break."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Registers the verb with argparse's subparsers."""
+    parser = options.new_parser(
+        subparsers,
+        "validate",
+        "Checks inventory and manifests and asks no host. Every fault is told at once, as"
+        " `file:line:column: path.to.key: fault`.",
+    )
+    options.sources(parser)
+    options.settings_file(parser.add_argument_group("settings"))
+    options.output(parser, ("text", "json"), verbose=False)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if all is sound; else raises `InputError` with every fault, or for JSON writes them and gives 4."""
+    import os
+    import sys
+
+    from fleet.cli.configuration import settings_of
+    from fleet.cli.streams import data, talk
+    from fleet.manifest.desired import resolve
+    from fleet.manifest.faults import ManifestErrors
+    from fleet.manifest.load import load
+
+    if arguments.labels and arguments.self_name is None:
+        from fleet.codes import Code
+        from fleet.errors import UsageError
+
+        raise UsageError("`--label` is about this machine, and needs `--self NAME`", code=Code.USAGE)
+    settings = settings_of(arguments).settings
+    try:
+        loaded = load(
+            arguments.files,
+            inventory=arguments.inventory,
+            stdin=sys.stdin.buffer if sys.stdin is not None else None,
+            self_name=arguments.self_name,
+            self_labels=dict(arguments.labels),
+            environ=os.environ,
+            credentials_dir=settings.credentials_dir,
+        )
+        desired = resolve(loaded)
+    except ManifestErrors as error:
+        if arguments.output != "json":
+            raise
+        from fleet.cli.command import message_of
+
+        talk(message_of(error))
+        data(_document(None, error.faults, int(error.exit_code)))
+        return error.exit_code
+    for note in loaded.notes:
+        talk(f"note: {note}\n")
+    data(_document(desired, (), 0) if arguments.output == "json" else _text(desired))
+    return 0
+
+
+def _text(desired: Desired) -> str:
+    hosts, models, absent = _counts(desired)
+    gone = f", {absent} to be gone" if absent else ""
+    return f"{desired.name}: no fault; {hosts} host{'s' * (hosts != 1)}, {models} model{'s' * (models != 1)}{gone}\n"
+
+
+def _document(desired: Desired | None, faults: tuple[Fault, ...], exit_code: int) -> str:
+    import json
+
+    document: dict[str, Any] = {"type": "validation", "format": FORMAT, "sound": not faults}
+    if desired is not None:
+        hosts, models, absent = _counts(desired)
+        document |= {"name": desired.name, "hosts": hosts, "models": models, "absent": absent}
+    document["faults"] = [
+        {
+            "file": fault.place.file,
+            "line": fault.place.line,
+            "column": fault.place.column,
+            "path": fault.path or None,
+            "text": fault.text,
+            "hint": fault.hint,
+        }
+        for fault in faults
+    ]
+    document["exit_code"] = exit_code
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _counts(desired: Desired) -> tuple[int, int, int]:
+    """Hosts, and how many different models and patterns are asked of them."""
+    models = {item.name for wanted in desired.hosts.values() for item in wanted.items}
+    absent = {item.pattern.text.lower() for wanted in desired.hosts.values() for item in wanted.absent}
+    return len(desired.hosts), len(models), len(absent)

@@ -1,0 +1,94 @@
+"""Case files of `tests/cases/manifest`: files in, what each host is asked for out, or the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.manifest.item import Alias, Create, Desired, HostDesired, Item, Warm
+
+FOLDER = Path(__file__).parent.parent / "cases" / "manifest"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    about: str
+    files: Mapping[str, str]
+    paths: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
+    self_name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, list[str]] | None = None
+    faults: tuple[str, ...] | None = None
+    hints: tuple[str, ...] | None = None
+
+
+def read_cases(file: str) -> list[Case]:
+    """The cases of one file, each a YAML document; `files` are written before, `paths` default to all of them."""
+    documents = yaml.safe_load_all((FOLDER / file).read_text())
+    return [_case(file, document) for document in documents]
+
+
+def _case(file: str, document: dict[str, Any]) -> Case:
+    files = {"fleet.yaml": document.pop("fleet")} if "fleet" in document else document.pop("files")
+    inventory = tuple(document.pop("inventory", ()))
+    texts = [name for name in files if name.endswith(".yaml") and name not in inventory]
+    return Case(
+        name=f"{file.removesuffix('.yaml')}: {document['about']}",
+        files=files,
+        inventory=inventory,
+        paths=tuple(document.pop("paths", texts)),
+        faults=tuple(document.pop("faults")) if "faults" in document else None,
+        hints=tuple(document.pop("hints")) if "hints" in document else None,
+        **document,
+    )
+
+
+def write_files(files: Mapping[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def in_words(desired: Desired) -> dict[str, list[str]]:
+    """What each host is asked for, one line an item."""
+    return {str(name): _host(wanted) for name, wanted in desired.hosts.items()}
+
+
+def _host(wanted: HostDesired) -> list[str]:
+    return [_item(item) for item in wanted.items] + [f"absent {item.pattern.text}" for item in wanted.absent]
+
+
+def _item(item: Item) -> str:
+    words = [str(item.name)]
+    match item.source:
+        case Create() as create:
+            words.append(f"from {create.base}")
+            words += [
+                f"{key}={value!r}"
+                for key in ("system", "template", "license", "renderer", "parser", "requires")
+                if (value := getattr(create, key)) not in {None, ()}
+            ]
+            words += [f"{message.role}: {message.content}" for message in create.messages]
+            words += [f"{key}={value!r}" for key, value in create.parameters.items()]
+        case Alias(source):
+            words.append(f"alias of {source}")
+        case pull:
+            words.append("pull insecure" if pull.insecure else "pull")
+    words += _warm(item.warm)
+    words += [flag for flag in ("protect", "freeze") if getattr(item, flag)]
+    return " ".join(words)
+
+
+def _warm(warm: Warm | None) -> list[str]:
+    if warm is None:
+        return []
+    duration = "for ever" if warm.keep_alive is None else f"{warm.keep_alive:g}s"
+    return [f"warm {duration}", *(f"{key}={value!r}" for key, value in warm.options.items())]
