@@ -1,0 +1,60 @@
+"""What was asked of the simulated hosts: counters by kind, and the last requests with their answers."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import asdict, dataclass
+
+from fleet.simulate.calls import CHANGING, Call
+
+_KEPT = 10_000
+REGISTRY = "registry"
+"""What the registry is called among the hosts; no host of a scenario may be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request. `status` is 0 where no answer began; `fault` names the one that struck."""
+
+    host: str
+    method: str
+    path: str
+    kind: str
+    model: str | None
+    status: int
+    fault: str | None
+
+
+class Journal:
+    """Counts every request, also those that a fault swallowed, and keeps the last ten thousand."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._counts: dict[str, Counter[str]] = {}
+
+    def began(self, host: str, call: Call) -> None:
+        """Counts a request when it arrives, so that one that never ends is counted too."""
+        self._counts.setdefault(host, Counter())[call.kind] += 1
+
+    def ended(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def reset(self) -> None:
+        self._entries.clear()
+        self._counts.clear()
+
+    def counters(self, hosts: list[str]) -> dict[str, object]:
+        """Requests by kind for each host, for all hosts and for the registry; `changing` totals what changes a host."""
+        each = {host: self._counted(self._counts.get(host, Counter())) for host in hosts}
+        total: Counter[str] = Counter()
+        for host in hosts:
+            total.update(self._counts.get(host, Counter()))
+        registry = dict(sorted(self._counts.get(REGISTRY, Counter()).items()))
+        return {"hosts": each, "total": self._counted(total), "registry": registry}
+
+    def _counted(self, counts: Counter[str]) -> dict[str, int]:
+        return {**dict(sorted(counts.items())), "changing": sum(counts[kind] for kind in CHANGING)}
+
+    def requests(self) -> list[dict[str, object]]:
+        """Oldest first, in the order in which they ended."""
+        return [asdict(entry) for entry in self._entries]

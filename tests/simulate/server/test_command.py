@@ -1,0 +1,101 @@
+"""`fleet simulate` as a process: told addresses, an inventory, signals, and errors before anything listens."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fleet.cli import simulate
+from fleet.errors import InputError, UsageError
+
+VERB = """
+import argparse, sys
+from fleet.cli import simulate
+parser = argparse.ArgumentParser()
+simulate.add_parser(parser.add_subparsers())
+arguments = parser.parse_args()
+sys.exit(arguments.run(arguments))
+"""
+FREE = ["--port", "0", "--registry-port", "0", "--control-port", "0"]
+
+
+def started(*options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", VERB, "simulate", *FREE, *options], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_tells_addresses_when_ready_and_ends_at_once_with_a_stream_open(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("hosts: {alpha: {faults: [{fault: stall}]}}")
+    inventory = tmp_path / "hosts.yaml"
+    with started("-o", "json", "--write-inventory", str(inventory), str(scenario)) as process:
+        assert process.stdout
+        told = json.loads(process.stdout.readline())
+        assert inventory.read_text() == f"version: 1\nhosts:\n  alpha: {told['hosts']['alpha']}\n"
+        with httpx2.Client() as client:
+            request = client.build_request("POST", told["hosts"]["alpha"] + "/api/pull", json={"model": "qwen3:8b"})
+            reply = client.send(request, stream=True)
+            assert next(reply.iter_lines()) == '{"status":"pulling manifest"}'
+            process.send_signal(number)
+            assert process.wait(5) == 0
+            reply.close()
+
+
+def test_text_names_each_listener_on_a_line() -> None:
+    with started("--hosts", "2", "--ollama", "0.5.4") as process:
+        assert process.stdout
+        lines = [process.stdout.readline().split() for _ in range(4)]
+        assert [line[:-1] for line in lines] == [["registry"], ["control"], ["host", "host-1"], ["host", "host-2"]]
+        assert httpx2.get(lines[3][-1] + "/api/version").json() == {"version": "0.5.4"}
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+def parsed(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    simulate.add_parser(parser.add_subparsers())
+    return parser.parse_args(["simulate", *FREE, *options])
+
+
+def test_a_wrong_scenario_is_an_error_of_the_input(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("hosts: {a: {disk: much}}")
+    with pytest.raises(InputError, match=r"hosts\.a\.disk: `much` is no size"):
+        simulate.run(parsed(str(scenario)))
+    with pytest.raises(InputError, match=r"`0\.1` is no version"):
+        simulate.run(parsed("--ollama", "0.1"))
+
+
+def test_hosts_by_number_and_by_name_exclude_each_other(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("hosts: {a: {}}")
+    with pytest.raises(UsageError, match="exclude each other"):
+        simulate.run(parsed("--hosts", "2", str(scenario)))
+
+
+@pytest.mark.parametrize("options", [["--hosts", "0"], ["--hosts", "1001"], ["--port", "65536"], ["--port", "x"]])
+def test_impossible_numbers_are_refused_by_the_parser(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(*options)
+    assert "is no number from" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said_with_a_way_out() -> None:
+    with started("-o", "json") as process:
+        assert process.stdout
+        port = json.loads(process.stdout.readline())["registry"].rpartition(":")[2]
+        with pytest.raises(UsageError, match="could not start") as found:
+            simulate.run(parsed("--registry-port", port))
+        assert found.value.hint is not None
+        process.terminate()
