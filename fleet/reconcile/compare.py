@@ -1,0 +1,117 @@
+"""Is a created model what its entry says? The stateless proof of `ollama-api.md` 16: what `/api/show` tells of it,
+laid beside what it tells of the base. Fields that are not declared must equal the base's.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from fleet.manifest.item import Create, ParameterValue
+from fleet.ollama.versions import Capability, Version, has
+from fleet.parameters import PARAMETERS, Kind
+from fleet.reconcile.difference import Change
+from fleet.reconcile.observed import Content
+
+Value = str | float | bool | None
+"""One value of a parameter, as a server shows it."""
+
+_ADDS_UNASKED = frozenset({"gemma4", "laguna", "nemotron_h"})
+"""Architectures to which servers from 0.20.0 on add a renderer, a parser and stops by themselves (5.5)."""
+
+NO_TEMPLATE = "{{ .Prompt }}"
+"""What every server shows for a model without a template (5.2)."""
+
+
+def changes(create: Create, made: Content, base: Content, version: Version) -> tuple[Change, ...]:
+    """What of `made` is not as `create` wants it over `base`, in a fixed order of fields; empty if all is proven."""
+    return tuple(_changes(create, made, base, version))
+
+
+def provable(made: Content, base: Content) -> bool:
+    """Whether the server names the weights at all; tensor models are shown without their blobs (5.3)."""
+    return bool(made.weights and base.weights)
+
+
+def _changes(create: Create, made: Content, base: Content, version: Version) -> Iterator[Change]:
+    unasked = base.architecture in _ADDS_UNASKED
+    if made.weights != base.weights and provable(made, base):
+        yield Change("from", _blobs(made), _blobs(base))
+    template = base.template if create.template is None else create.template or NO_TEMPLATE
+    if made.template != template:
+        yield Change("template", made.template, template, sensitive=True)
+    system = base.system if create.system is None else create.system
+    if made.system != system:
+        yield Change("system", made.system, system, sensitive=True)
+    wanted: dict[str, tuple[Value, ...]] = dict(base.parameters)
+    wanted.update({name: _listed(value) for name, value in create.parameters.items()})
+    for name in sorted(wanted.keys() | made.parameters.keys()):
+        shown, asked = made.parameters.get(name, ()), wanted.get(name, ())
+        if _comparable(name, shown) == _comparable(name, asked) or (
+            unasked and name == "stop" and name not in create.parameters
+        ):
+            continue
+        yield Change(f"parameters.{name}", _written(shown), _written(asked))
+    messages = tuple((m.role, m.content) for m in create.messages) or base.messages
+    if made.messages != messages:
+        yield Change("messages", _talk(made.messages), _talk(messages), sensitive=True)
+    licence = "\n".join(text for text in (base.license, *create.license) if text)
+    if made.license != licence:
+        yield Change("license", made.license, licence, sensitive=True)
+    for field, declared, old, inherited in (
+        ("renderer", create.renderer, made.renderer, base.renderer),
+        ("parser", create.parser, made.parser, base.parser),
+    ):
+        if declared is not None:
+            accepted: tuple[str | None, ...] = (declared,)
+        elif unasked:
+            continue
+        elif has(version, Capability.RENDERER_INHERITED):
+            # Made by an older server, it lost what the base has; only a rebuild would bring it, which nobody asked for.
+            accepted = (inherited, None)
+        else:
+            accepted = (None, inherited)
+        if old not in accepted:
+            yield Change(field, old, accepted[0])
+    if create.requires is not None and made.requires != create.requires:
+        yield Change("requires", made.requires, create.requires)
+    elif create.requires is None and made.requires not in {None, base.requires}:
+        yield Change("requires", made.requires, base.requires)
+
+
+def _listed(value: ParameterValue) -> tuple[Value, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _comparable(name: str, values: tuple[Value, ...]) -> tuple[object, ...]:
+    """Fractions as float32, since those that came through an old server or Modelfile are (5.4); order kept."""
+    known = PARAMETERS.get(name)
+    fraction = known is not None and known.kind is Kind.NUMBER
+    return tuple(
+        ("number", _float32(value) if fraction else float(value))
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else (type(value).__name__, value)
+        for value in values
+    )
+
+
+def _float32(value: float) -> float:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _written(values: tuple[Value, ...]) -> str | None:
+    return (
+        ", ".join(repr(v) if isinstance(v, str) else f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+        or None
+    )
+
+
+def _blobs(content: Content) -> str:
+    return ", ".join(f"sha256:{digest.short}" for digest in sorted(content.weights))
+
+
+def _talk(messages: tuple[tuple[str, str], ...]) -> str | None:
+    return "\n".join(f"{role}: {content}" for role, content in messages) or None

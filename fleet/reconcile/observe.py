@@ -1,0 +1,104 @@
+"""Asks hosts what they hold, many at once. What comes back is a value: seen, or unseen with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from fleet.codes import Code
+from fleet.errors import HostError
+from fleet.manifest.item import HostDesired
+from fleet.names import HostName, ModelName
+from fleet.ollama.client import Client, ModelMissing
+from fleet.reconcile.connection import connect
+from fleet.reconcile.observed import Content, Observation, Observed, Present, Unobserved
+from fleet.reconcile.questions import to_show
+from fleet.reconcile.reading import content, listing, runners
+from fleet.settings import Settings
+
+_BETWEEN_TRIES = 1.0
+"""Seconds between two looks at a host that is waited for."""
+
+
+async def observe_all(
+    hosts: Iterable[HostDesired], settings: Settings, seen: Callable[[HostName, Observation], None]
+) -> dict[HostName, Observation]:
+    """Looks at each host, at most `settings.parallelism` at once, and tells `seen` as results come.
+
+    Never raises for what a host does.
+    """
+    places = asyncio.Semaphore(settings.parallelism)
+    observations: dict[HostName, Observation] = {}
+
+    async def one(desired: HostDesired) -> None:
+        async with places:
+            observations[desired.host.name] = await _patiently(desired, settings)
+        seen(desired.host.name, observations[desired.host.name])
+
+    async with asyncio.TaskGroup() as group:
+        for desired in hosts:
+            group.create_task(one(desired))
+    return observations
+
+
+async def _patiently(desired: HostDesired, settings: Settings) -> Observation:
+    """Asks again, for as long as `settings.wait` allows, while the host is not reachable."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + settings.wait
+    while True:
+        observation = await observe(desired, settings)
+        left = until - loop.time()
+        if isinstance(observation, Observed) or observation.code.retry != "later" or left <= 0:
+            return observation
+        await asyncio.sleep(min(_BETWEEN_TRIES, left))
+
+
+async def observe(desired: HostDesired, settings: Settings) -> Observation:
+    """One look at one host, whatever it does."""
+    try:
+        async with connect(desired.host, settings) as client:
+            return await look(client, desired)
+    except HostError as error:
+        return unobserved(desired.host.name, error)
+    except Exception as error:
+        return Unobserved(desired.host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def unobserved(host: HostName, error: HostError) -> Unobserved:
+    """The value that stands for a host which could not be looked at."""
+    return Unobserved(host, error.code, str(error), error.hint, error.told)
+
+
+async def look(client: Client, desired: HostDesired) -> Observed:
+    """Version, tags, ps, and show where a decision hangs on it. Raises `HostError`."""
+    version = await client.place(await client.version())
+    found = listing(await client.tags())
+    if found.models and any(item.name not in found.models for item in desired.items):
+        # A listing can miss a model for the instant in which its image manifest is rewritten (`ollama-api.md` 4);
+        # either of two may, so the fuller one counts.
+        again = listing(await client.tags())
+        found = max(again, found, key=lambda listed: len(listed.models))
+    running = runners(await client.ps())
+    contents: dict[ModelName, Content | None] = {}
+    for name in to_show(desired, found.models, running):
+        contents[name] = await whole(client, found.models[name])
+    return Observed(
+        desired.host.name,
+        version,
+        found.models,
+        running,
+        contents,
+        found.collisions,
+        found.invalid,
+        datetime.now(UTC),
+        found.modified,
+    )
+
+
+async def whole(client: Client, present: Present) -> Content | None:
+    """What the model is, or nothing where the host lists it but cannot show it (`ollama-api.md` 4)."""
+    try:
+        return content(await client.show(present.listed))
+    except ModelMissing:
+        return None

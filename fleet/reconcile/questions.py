@@ -1,0 +1,74 @@
+"""Which models have to be shown before anything can be decided about a host.
+
+`/api/show` replies are large (100 kB and more), so only those are asked for on which a decision hangs (`design.md` 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from fleet.manifest.item import Alias, Create, HostDesired
+from fleet.manifest.pattern import matches
+from fleet.names import ModelName
+from fleet.reconcile.observed import Present, Runner
+
+
+def removals(desired: HostDesired, models: Mapping[ModelName, Present]) -> frozenset[ModelName]:
+    """The listed names that must be gone: an exact entry of any kind beats a glob, and cloud stubs match none."""
+    declared = {item.name for item in desired.items}
+    gone: set[ModelName] = set()
+    for absent in desired.absent:
+        if absent.exact is not None:
+            if absent.exact in models:
+                gone.add(absent.exact)
+        else:
+            gone.update(
+                name
+                for name, present in models.items()
+                if name not in declared and not present.remote and matches(absent.pattern.text, name)
+            )
+    return frozenset(gone)
+
+
+def to_show(
+    desired: HostDesired, models: Mapping[ModelName, Present], runners: Iterable[Runner]
+) -> tuple[ModelName, ...]:
+    """The listed models to ask about, sorted by name."""
+    items = {item.name: item for item in desired.items}
+    wanted: set[ModelName] = set()
+    warm = False
+    for item in desired.items:
+        if isinstance(item.source, Create):
+            wanted.update((item.name, item.source.base))
+        if item.warm is not None:
+            warm = True
+            wanted.add(item.name)
+        if isinstance(item.source, Alias) and _to_copy(item.name, item.source, models):
+            wanted.add(item.source.source)
+    gone = removals(desired, models)
+    for runner in runners:
+        holders = [name for name, present in models.items() if present.digest == runner.digest]
+        if not holders:
+            continue
+        if warm:
+            wanted.add(min(holders))
+        leaving = [models[name] for name in gone if models[name].digest == runner.digest]
+        if leaving:
+            # Before it is unloaded, one has to know whether a name that stays has the same weights.
+            wanted.update(present.name for present in leaving)
+            wanted.update(
+                name for name, present in models.items() if name not in gone and present.kind == leaving[0].kind
+            )
+    for name in tuple(wanted):
+        # An alias is as whole as its source, and mended there.
+        source = items[name].source if name in items else None
+        while isinstance(source, Alias) and source.source not in wanted:
+            wanted.add(source.source)
+            source = items[source.source].source if source.source in items else None
+    return tuple(sorted(name for name in wanted if name in models and not models[name].remote))
+
+
+def _to_copy(name: ModelName, alias: Alias, models: Mapping[ModelName, Present]) -> bool:
+    """What is copied has to be whole."""
+    present, source = models.get(name), models.get(alias.source)
+    return source is not None and (present is None or present.digest != source.digest)

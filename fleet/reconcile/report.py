@@ -1,0 +1,154 @@
+"""What a pass came to: every step with its outcome, every failure with its code, and the exit code that follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fleet.codes import Code
+from fleet.errors import ExitCode, HostError, OutcomeUnknown, highest_ranked
+from fleet.names import HostName, ModelName
+from fleet.reconcile.difference import State
+from fleet.reconcile.observed import Unobserved
+from fleet.reconcile.step import Action, Plan, Step
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
+    NOT_TRIED = "not-tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that went wrong: the same facts for people and for machines."""
+
+    code: Code
+    message: str
+    host: HostName
+    model: ModelName | None = None
+    action: Action | None = None
+    step: int | None = None
+    outcome: Outcome = Outcome.FAILED
+    told: str | None = None
+    """The server's own words, cleaned."""
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: HostError, step: Step) -> Failure:
+        """What a step's error comes to: broken off and not known how it ended, or failed."""
+        unknown = isinstance(error, OutcomeUnknown)
+        return cls(
+            error.code,
+            str(error),
+            step.host,
+            step.model,
+            step.action,
+            step.number,
+            Outcome.UNKNOWN if unknown else Outcome.FAILED,
+            error.told,
+            error.hint,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One step and how it ended."""
+
+    step: Step
+    outcome: Outcome
+    failure: Failure | None = None
+    seconds: float = 0.0
+    bytes_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of one pass: hosts, items and steps. `differs` counts what is still not as desired at its end."""
+
+    hosts: int = 0
+    unobserved: int = 0
+    suspended: int = 0
+    items: int = 0
+    as_desired: int = 0
+    unverified: int = 0
+    differs: int = 0
+    blocked: int = 0
+    refused: int = 0
+    done: int = 0
+    failed: int = 0
+    unknown: int = 0
+    superseded: int = 0
+    not_tried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A pass at its end. For a mere plan there are no results, and `after` is the plan itself."""
+
+    plan: Plan
+    after: Plan
+    """What would be planned from the last look at the hosts: empty of steps when all is well."""
+    results: tuple[StepResult, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """Of steps, in their order, then what the last look showed."""
+    unobserved: tuple[Unobserved, ...] = ()
+    interrupted: ExitCode | None = None
+    seconds: float = 0.0
+    counts: Counts = field(default_factory=Counts)
+
+
+def exit_code(report: Report, *, allowed_unobserved: int = 0, applied: bool, detailed: bool = False) -> ExitCode:
+    """The one code of `design.md` 10: of all that apply, the highest-ranked.
+
+    `applied` tells a pass from a mere plan; `detailed` makes pending changes of a plan a code of their own.
+    """
+    codes: list[ExitCode] = []
+    plan = report.plan
+    if report.interrupted is not None:
+        codes.append(report.interrupted)
+    if plan.refused:
+        codes.append(ExitCode.REFUSED)
+    if report.failures or plan.blocked:
+        codes.append(ExitCode.PARTIAL)
+    if len(report.unobserved) > allowed_unobserved:
+        codes.append(ExitCode.UNOBSERVED)
+    if detailed and not applied and plan.steps:
+        codes.append(ExitCode.CHANGES_PENDING)
+    return highest_ranked(codes)
+
+
+def counted(plan: Plan, after: Plan, results: Iterable[StepResult], unobserved: Iterable[Unobserved]) -> Counts:
+    """Adds up one pass; items as they stand at its end."""
+    ended = Counter(result.outcome for result in results)
+    states: Counter[State] = Counter()
+    for host in after.hosts:
+        for item in host.items:
+            state = item.state
+            if item.warmth is not None and state in {State.AS_DESIRED, State.UNVERIFIED}:
+                state = item.warmth.state if item.warmth.state is not State.AS_DESIRED else state
+            states[state] += 1
+        states[State.DIFFERS] += sum(removal.blocked is None for removal in host.removals)
+        states[State.BLOCKED] += sum(removal.blocked is not None for removal in host.removals)
+    return Counts(
+        hosts=len(plan.hosts),
+        unobserved=len(tuple(unobserved)),
+        suspended=len(plan.suspended),
+        items=states.total(),
+        as_desired=states[State.AS_DESIRED],
+        unverified=states[State.UNVERIFIED],
+        differs=states[State.DIFFERS],
+        blocked=states[State.BLOCKED],
+        refused=len(plan.refused),
+        done=ended[Outcome.DONE],
+        failed=ended[Outcome.FAILED],
+        unknown=ended[Outcome.UNKNOWN],
+        superseded=ended[Outcome.SUPERSEDED],
+        not_tried=ended[Outcome.NOT_TRIED],
+    )

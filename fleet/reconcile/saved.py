@@ -1,0 +1,225 @@
+"""Plans kept in a file, to be read by a person and carried out later: private, checked, without contents.
+
+A saved plan is never carried out by itself. What it was made from is read again, the hosts are looked at and planned
+for again, and only if that comes to the same for everything the saved plan touches does the pass go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fleet.codes import Code
+from fleet.errors import GuardError, InputError
+from fleet.reconcile.difference import Change
+from fleet.reconcile.plan import restricted
+from fleet.reconcile.step import Plan, Step
+
+FORMAT = 1
+_LARGEST = 256 << 20
+_SAME = ("action", "reason", "old", "new", "presumes", "source", "inputs")
+"""What has to be equal for a step to count as the one that was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedArguments:
+    """What the plan was made from: enough to make it again. Paths are absolute."""
+
+    manifests: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
+    self_name: str | None = None
+    labels: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    selector: str | None = None
+    models: tuple[str, ...] = ()
+    max_deletes: int | None = None
+    accept_emptied: tuple[str, ...] = ()
+    accept_shrunk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan file, read."""
+
+    name: str
+    """Of the fleet."""
+    created_at: datetime
+    fingerprint: str
+    """Of the desired state then."""
+    arguments: SavedArguments
+    steps: tuple[Mapping[str, Any], ...]
+    """As `step_as_json` wrote them."""
+    unobserved: tuple[str, ...] = ()
+    blocked: tuple[Mapping[str, str], ...] = ()
+    refused: tuple[Mapping[str, Any], ...] = ()
+
+
+def step_as_json(step: Step) -> dict[str, Any]:
+    """One step without contents: sensitive texts as hash and size."""
+    return {
+        "step": step.number,
+        "host": step.host,
+        "model": str(step.model),
+        "action": step.action.value,
+        "reason": step.reason.value,
+        "old": str(step.old) if step.old else None,
+        "new": str(step.new) if step.new else None,
+        "new_known_after_step": step.new_after,
+        "bytes_to_transfer": step.bytes_in,
+        "bytes_to_free": step.bytes_freed,
+        "presumes": str(step.presumes) if step.presumes else None,
+        "needs": list(step.needs),
+        "source": str(step.source) if step.source else None,
+        "changes": [change_as_json(change) for change in step.changes],
+        "inputs": step.inputs,
+    }
+
+
+def change_as_json(change: Change, *, show: bool = False) -> dict[str, Any]:
+    """Old and new value of a field; those of a sensitive one as hash and size, unless they are to be shown."""
+    hidden = change.sensitive and not show
+    return {
+        "field": change.field,
+        "old": summary(change.old) if hidden else change.old,
+        "new": summary(change.new) if hidden else change.new,
+    }
+
+
+def summary(text: str | None) -> str | None:
+    """A text as the beginning of its hash and its size in bytes: enough to tell two apart."""
+    if not text:
+        return text
+    raw = text.encode(errors="surrogatepass")
+    return f"sha256:{hashlib.sha256(raw).hexdigest()[:12]} ({len(raw)} bytes)"
+
+
+def save(plan: Plan, arguments: SavedArguments, path: str) -> None:
+    """Writes a private file, replacing what was there. Raises `InputError`."""
+    body = {
+        "format": FORMAT,
+        "name": plan.name,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fingerprint": plan.fingerprint,
+        "arguments": asdict(arguments),
+        "steps": [step_as_json(step) for step in plan.steps],
+        "unobserved": [unseen.host for unseen in plan.unobserved],
+        "blocked": [
+            {"host": b.host, "model": str(b.model), "code": b.blocked.code.id, "message": b.blocked.message}
+            for b in plan.blocked
+        ],
+        "refused": [
+            {"host": r.host, "code": r.code.id, "message": r.message, "would": list(r.would)} for r in plan.refused
+        ],
+    }
+    text = _written(body)
+    temporary = f"{path}.{os.getpid()}.new"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(
+            f"the plan cannot be written: {path}: {error.strerror or error}",
+            code=Code.PLAN_FILE_WRONG,
+            hint="name a file in a folder that you may write to",
+        ) from error
+
+
+def read(path: str) -> SavedPlan:
+    """Reads a plan file. Raises `InputError` where there is none to read, `GuardError` for one that was edited."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(
+            f"the plan cannot be read: {path}: {error.strerror or error}",
+            code=Code.PLAN_FILE_WRONG,
+            hint="make one with `fleet plan --save FILE`",
+        ) from error
+    try:
+        whole = json.loads(raw)
+        body = whole["fleet_plan"]
+        if whole["checksum"] != _checksum(body):
+            raise ValueError("its checksum does not fit")
+        if body["format"] != FORMAT:
+            raise ValueError("it was written by another version of fleet")
+        if raw != _written(body).encode():
+            raise ValueError("it is not as fleet wrote it")
+        arguments: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in body["arguments"].items()
+        }
+        return SavedPlan(
+            body["name"],
+            datetime.fromisoformat(body["created_at"]),
+            body["fingerprint"],
+            SavedArguments(**arguments),
+            tuple(body["steps"]),
+            tuple(body["unobserved"]),
+            tuple(body["blocked"]),
+            tuple(body["refused"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = str(error) if type(error) is ValueError else "it is no plan, or a part of it is missing"
+        raise GuardError(
+            f"the plan is not carried out: {path}: {why}",
+            code=Code.PLAN_FILE_WRONG,
+            hint="make a new one with `fleet plan --save FILE`",
+        ) from error
+
+
+def match(saved: SavedPlan, fresh: Plan) -> Plan:
+    """The steps of `saved`, as they are planned now. Raises `GuardError` where a host or a manifest moved on."""
+    then, now = _by_model(saved.steps), _by_model([step_as_json(step) for step in fresh.steps])
+    moved = [
+        f"{host}: {model}: was {_words(then[host, model])}, is {_words(now.get((host, model), []))}"
+        for host, model in then
+        if [_same(step) for step in then[host, model]] != [_same(step) for step in now.get((host, model), [])]
+    ]
+    # What a step is made from may have to be brought first by now, and nobody has read that.
+    sources = {(step["host"], step["source"]) for key in then for step in now.get(key, []) if step["source"]}
+    moved += [
+        f"{host}: {model}: was as desired, is {_words(now[host, model])}"
+        for host, model in sorted(sources - then.keys())
+        if (host, model) in now
+    ]
+    if moved:
+        raise GuardError(
+            "the saved plan no longer fits, and nothing was done:\n  " + "\n  ".join(moved),
+            code=Code.PLAN_STALE,
+            hint="make a new one with `fleet plan --save FILE`, read it, and apply that",
+        )
+    return restricted(fresh, lambda step: (step.host, str(step.model)) in then)
+
+
+def _by_model(steps: Any) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for step in steps:
+        found.setdefault((step["host"], step["model"]), []).append(step)
+    return found
+
+
+def _same(step: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(step.get(key) for key in _SAME)
+
+
+def _words(steps: list[Mapping[str, Any]]) -> str:
+    return " and ".join(f"{step['action']} ({step['reason']})" for step in steps) or "as desired"
+
+
+def _written(body: Any) -> str:
+    return json.dumps({"fleet_plan": body, "checksum": _checksum(body)}, indent=1, sort_keys=True) + "\n"
+
+
+def _checksum(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

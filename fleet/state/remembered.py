@@ -1,0 +1,33 @@
+"""Values of what the last pass of a fleet left behind, for the guards that compare with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleet.names import HostName, ModelName
+
+OptionValues = Mapping[str, str | int | float | bool | tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HostRemembered:
+    """One host as it was last seen."""
+
+    url: str
+    """Where; another machine's past tells nothing."""
+    models: frozenset[str] = frozenset()
+    """`ModelName.key` of all that it listed."""
+    loaded: Mapping[ModelName, OptionValues] = field(default_factory=dict)
+    """The options of fleet's own last load of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One fleet, by its `name`."""
+
+    items: int = 0
+    """How many items all hosts together were asked to have."""
+    sources: tuple[str, ...] = ()
+    """The `-f` and `-i` of that pass: only the same ones can be compared."""
+    hosts: Mapping[HostName, HostRemembered] = field(default_factory=dict)

@@ -1,0 +1,192 @@
+"""The short notation of `tests/cases/plan`: desired, observed and remembered values out of a few words.
+
+Contents get a letter: `a` stands for one digest of an image manifest, and for one blob of weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fleet.codes import Code
+from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy
+from fleet.manifest.item import AbsentItem, Alias, Create, Desired, HostDesired, Item, Message, Pull, Warm
+from fleet.names import Digest, HostName, ModelName
+from fleet.ollama.versions import Version
+from fleet.reconcile.observed import Content, Observation, Observed, Present, Runner, Unobserved
+from fleet.reconcile.questions import to_show
+from fleet.reconcile.reading import Listing
+from fleet.state.remembered import HostRemembered, Remembered
+
+PLACE = Place("fleet.yaml", 1, 1)
+NOW = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+NEWEST = "0.32.15"
+FOREVER = timedelta(days=365 * 292)
+
+
+def digest(letter: str) -> Digest:
+    return Digest(hashlib.sha256(letter.encode()).hexdigest())
+
+
+def name(text: str) -> ModelName:
+    return ModelName.parse(text)
+
+
+def host(called: str, about: Mapping[str, Any]) -> Host:
+    return Host(
+        HostName(called),
+        about.get("url", f"http://{called}:11434"),
+        PLACE,
+        capacity=Capacity(**about.get("capacity", {})),
+        suspended=about.get("suspended"),
+        ephemeral=about.get("ephemeral", False),
+    )
+
+
+def create(about: Mapping[str, Any]) -> Create:
+    fields = {key: value for key, value in about.items() if key not in {"from", "messages", "license", "parameters"}}
+    return Create(
+        name(about["from"]),
+        parameters={
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in sorted(about.get("parameters", {}).items())
+        },
+        messages=tuple(Message(role, text) for role, text in about.get("messages", ())),
+        license=tuple(about.get("license", ())),
+        **fields,
+    )
+
+
+def item(called: str, about: Mapping[str, Any]) -> Item:
+    """`{}` is a pull; `create`, `alias`, `warm`, `freeze` and `protect` as in a manifest."""
+    source: Pull | Create | Alias = Pull()
+    if "create" in about:
+        source = create(about["create"])
+    elif "alias" in about:
+        source = Alias(name(about["alias"]))
+    warm = about.get("warm")
+    return Item(
+        name(called),
+        source,
+        PLACE,
+        warm=None if warm is None else Warm() if warm is True else Warm(warm.get("keep"), warm.get("options", {})),
+        freeze=about.get("freeze", False),
+        protect=about.get("protect", False),
+    )
+
+
+def host_desired(called: str, entries: Mapping[str, Any] | Iterable[str], about: Mapping[str, Any]) -> HostDesired:
+    if not isinstance(entries, Mapping):
+        entries = {entry: {} for entry in entries}
+    present: dict[str, Any] = {key: value or {} for key, value in entries.items() if value != "absent"}
+    absent = sorted(key for key, value in entries.items() if value == "absent")
+    return HostDesired(
+        host(called, about),
+        tuple(sorted((item(key, value) for key, value in present.items()), key=lambda each: each.name.key)),
+        tuple(AbsentItem(NamePattern(text), PLACE, None if set("*?") & set(text) else name(text)) for text in absent),
+    )
+
+
+def desired(case: Mapping[str, Any]) -> Desired:
+    about = case.get("hosts", {})
+    hosts = {HostName(h): host_desired(h, entries, about.get(h, {})) for h, entries in case["desired"].items()}
+    policy = Policy(tuple(NamePattern(text) for text in case.get("protect", ())), case.get("max_deletes", 5))
+    return Desired("test", hosts, policy)
+
+
+def content(about: Mapping[str, Any]) -> Content:
+    """What a show of the model tells. Weights are letters; without any, the model's own is taken."""
+    return Content(
+        frozenset(digest(letter) for letter in about.get("weights", about["is"])),
+        about.get("template", "{{ .Prompt }}"),
+        about.get("system", ""),
+        {
+            key: tuple(value) if isinstance(value, list) else (value,)
+            for key, value in about.get("parameters", {}).items()
+        },
+        tuple((role, text) for role, text in about.get("messages", ())),
+        about.get("license", ""),
+        about.get("renderer"),
+        about.get("parser"),
+        about.get("requires"),
+        architecture=about.get("architecture", "llama"),
+        context_length=about.get("longest"),
+    )
+
+
+def present(listed: str, about: Mapping[str, Any]) -> Present:
+    return Present(
+        name(listed),
+        listed,
+        digest(about["is"]),
+        about.get("size", 1),
+        about.get("remote", False),
+        tuple(about["kind"]) if "kind" in about else ("llama", "8B", "Q4_0"),
+    )
+
+
+def runner(about: Mapping[str, Any]) -> Runner:
+    """`left` is in seconds or `for ever`; without it, for ever."""
+    left = about.get("left", "for ever")
+    expires = None if left == "unknown" else NOW + (FOREVER if left == "for ever" else timedelta(seconds=left))
+    return Runner(
+        about["name"],
+        digest(about["is"]) if "is" in about else None,
+        about.get("size", 1),
+        about.get("vram", about.get("size", 1)),
+        expires,
+        about.get("context"),
+    )
+
+
+def observation(called: str, about: Any, wanted: HostDesired) -> Observation:
+    """A mapping with `version`, `models` and `runners`; a list of names; or the name of a code: why it said nothing."""
+    if isinstance(about, str):
+        return Unobserved(HostName(called), Code[about], "no answer")
+    if not isinstance(about, Mapping):
+        about = {"models": {listed: listed[:1] for listed in about}}
+    models = {
+        listed: each if isinstance(each, Mapping) else {"is": each} for listed, each in about.get("models", {}).items()
+    }
+    found = _listing({listed: present(listed, each) for listed, each in models.items()})
+    runners = tuple(sorted((runner(each) for each in about.get("runners", ())), key=lambda each: each.listed))
+    asked = to_show(wanted, found.models, runners)
+    contents = {
+        each: None if models[found.models[each].listed].get("broken") else content(models[found.models[each].listed])
+        for each in asked
+    }
+    return Observed(
+        HostName(called),
+        Version.parse(about.get("version", NEWEST)),
+        found.models,
+        runners,
+        contents,
+        found.collisions,
+        at=NOW,
+    )
+
+
+def _listing(models: Mapping[str, Present]) -> Listing:
+    seen: dict[ModelName, list[Present]] = {}
+    for listed in sorted(models):
+        seen.setdefault(models[listed].name, []).append(models[listed])
+    alone = {called: each[0] for called, each in seen.items() if len(each) == 1}
+    pairs = tuple((each[0], other) for each in seen.values() for other in each[1:])
+    return Listing(alone, pairs)
+
+
+def remembered(about: Mapping[str, Any]) -> Remembered:
+    return Remembered(
+        about.get("items", 0),
+        tuple(about.get("sources", ())),
+        {
+            HostName(called): HostRemembered(
+                each.get("url", f"http://{called}:11434"),
+                frozenset(name(model).key for model in each.get("models", ())),
+                {name(model): options for model, options in each.get("loaded", {}).items()},
+            )
+            for called, each in about.get("hosts", {}).items()
+        },
+    )

@@ -1,0 +1,92 @@
+"""One run at a time: the second is told who holds the lock, and a run that ended leaves none behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet.codes import Code
+from fleet.errors import ExitCode, LockError
+from fleet.state.lock import RunLock
+from fleet.state.memory import StateError
+
+HOLDER = """
+import sys
+from fleet.state.lock import RunLock
+with RunLock(sys.argv[1], "fleet"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_held_by_another_process_names_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockError) as held, RunLock(str(tmp_path), "fleet"):
+            pytest.fail("two runs at once")
+        assert f"process {holder.pid}, since " in str(held.value)
+        assert held.value.code is Code.LOCK_HELD
+        assert held.value.exit_code is ExitCode.LOCKED
+        with RunLock(str(tmp_path), "another"):
+            pass
+        holder.kill()
+        holder.wait()
+        with RunLock(str(tmp_path), "fleet"):
+            pass
+
+
+def test_a_lock_is_free_again_after_its_run(tmp_path: Path) -> None:
+    for _ in range(2):
+        with (
+            RunLock(str(tmp_path), "fleet"),
+            pytest.raises(LockError, match=f"process {os.getpid()}"),
+            RunLock(str(tmp_path), "fleet"),
+        ):
+            pytest.fail("two runs at once")
+
+
+def test_a_lock_is_free_again_after_a_run_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), RunLock(str(tmp_path), "fleet"):
+        raise KeyError
+    with RunLock(str(tmp_path), "fleet"):
+        pass
+
+
+def test_the_file_is_private_and_what_it_held_before_does_not_matter(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    with RunLock(str(folder), "fleet"):
+        assert stat.S_IMODE((folder / "fleet.lock").stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "fleet.lock").write_text("x" * 9999, encoding="utf-8")
+    with RunLock(str(folder), "fleet"), pytest.raises(LockError, match=f"process {os.getpid()}"):
+        RunLock(str(folder), "fleet").__enter__()
+
+
+@pytest.mark.parametrize("told", ["", "{}", "[]", '{"pid": "x"}', '{"pid": 1, "since": "\\u001b[31m"}', "\0" * 10])
+def test_a_holder_that_tells_nothing_usable_is_not_named(tmp_path: Path, told: str) -> None:
+    with RunLock(str(tmp_path), "fleet"):
+        (tmp_path / "fleet.lock").write_text(told, encoding="utf-8")
+        with pytest.raises(LockError, match="another run is at work: "):
+            RunLock(str(tmp_path), "fleet").__enter__()
+
+
+def test_a_folder_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StateError, match=r"fleet\.lock") as fault:
+        RunLock(str(tmp_path / "file"), "fleet").__enter__()
+    assert fault.value.code is Code.STATE_UNUSABLE
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "fleet.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StateError):
+        RunLock(str(tmp_path), "fleet").__enter__()
+    assert not (tmp_path / "elsewhere").exists()
