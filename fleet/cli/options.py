@@ -1,0 +1,187 @@
+"""The options that several verbs share, in the groups in which help shows them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from fleet.cli.main import VERBS
+
+FORMATS = ("text", "json", "jsonl", "markdown")
+_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+"""What completion scripts call for a path; written out, so that shtab is loaded for making scripts alone."""
+
+
+def sources(parser: argparse.ArgumentParser) -> None:
+    """What is desired, and of which hosts."""
+    group = parser.add_argument_group("what is read")
+    manifests = group.add_argument(
+        "-f",
+        dest="files",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a manifest, a folder of manifests, or `-` for standard input; may be given several times; default"
+        " `ollama-fleet.yaml`, else the folder `ollama-fleet`, in the working directory",
+    )
+    inventory = group.add_argument(
+        "-i",
+        dest="inventory",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the inventory: a file or a folder; with it, manifests may not name hosts, groups, registries or policy",
+    )
+    a_path(manifests)
+    a_path(inventory)
+    group.add_argument(
+        "--self",
+        dest="self_name",
+        metavar="NAME",
+        help="this machine is the host NAME of the inventory, reached at OLLAMA_HOST; the others are left alone",
+    )
+    group.add_argument(
+        "--label",
+        dest="labels",
+        action="append",
+        default=[],
+        type=_label,
+        metavar="KEY=VALUE",
+        help="a label of this machine, with `--self`; may be given several times",
+    )
+
+
+def selection(parser: argparse.ArgumentParser) -> None:
+    """Which part of it the run is about."""
+    group = parser.add_argument_group("which part of it", "Filters choose; they never change what is desired.")
+    group.add_argument(
+        "--host",
+        dest="hosts",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only hosts whose name matches; may be given several times",
+    )
+    group.add_argument(
+        "-l",
+        dest="selector",
+        metavar="SELECTOR",
+        help="only hosts that the selector matches, written as in `where`: `site=tokyo,vram>=48GB`",
+    )
+    group.add_argument(
+        "--model",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only models whose name matches, and what those need; may be given several times",
+    )
+
+
+def guards(parser: argparse.ArgumentParser) -> None:
+    """What a person allows for this one run."""
+    group = parser.add_argument_group("what is allowed, for this run only")
+    group.add_argument(
+        "--max-deletes",
+        type=number,
+        metavar="N",
+        help="delete up to N models on each host, instead of what `policy.max_deletes` says",
+    )
+    group.add_argument(
+        "--accept-emptied",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="go on with HOST although it lost most of its models since the last run; may be given several times",
+    )
+    group.add_argument(
+        "--accept-shrunk",
+        action="store_true",
+        help="go on although the desired state became empty or lost more than half since the last run",
+    )
+
+
+def run_settings(parser: argparse.ArgumentParser, *, lock: bool = False) -> None:
+    """Settings that are often wanted for one run; `fleet settings` lists all of them."""
+    group = parser.add_argument_group("settings")
+    settings_file(group)
+    group.add_argument("--parallelism", metavar="N", help="how many hosts are worked on at once; default 32")
+    group.add_argument(
+        "--allow-unreachable",
+        metavar="N|P%",
+        help="how many hosts may be unobserved before the exit code is 7: a number or a percentage; default 0",
+    )
+    group.add_argument(
+        "--wait",
+        metavar="DURATION",
+        help="how long to ask hosts again that do not answer yet, such as `90s`; default 0s",
+    )
+    if lock:
+        group.add_argument(
+            "--lock-timeout",
+            metavar="DURATION",
+            help="how long to wait for another run on the same fleet to end, such as `5m`; default 0s",
+        )
+
+
+def settings_file(group: argparse._ActionsContainer) -> None:
+    file = group.add_argument(
+        "--settings",
+        metavar="FILE",
+        help="the settings file; default `$OLLAMA_FLEET_SETTINGS`, else `ollama-fleet/settings.yaml` in"
+        " `$XDG_CONFIG_HOME`, if it is there",
+    )
+    a_path(file)
+
+
+def a_path(action: argparse.Action) -> None:
+    """Has completion offer files for an argument."""
+    action.complete = _FILES  # type: ignore[attr-defined]  # shtab's way
+
+
+def output(
+    parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS, *, content: bool = False, verbose: bool = True
+) -> None:
+    """How the result is written."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o",
+        dest="output",
+        choices=formats,
+        default="text",
+        metavar="FORMAT",
+        help=f"{', '.join(formats[:-1])} or {formats[-1]}; default text",
+    )
+    group.add_argument("--no-color", dest="colour", action="store_false", help="no colour; so does NO_COLOR")
+    if verbose:
+        group.add_argument("-v", dest="verbose", action="store_true", help="tell more: every host and every step")
+    if content:
+        group.add_argument(
+            "--show-content",
+            action="store_true",
+            help="show system prompts, templates, messages and licences, which are otherwise shown as hash and size",
+        )
+
+
+def new_parser(subparsers: Any, verb: str, about: str, *, epilog: str | None = None) -> argparse.ArgumentParser:
+    """A verb's parser; `about` is what its help begins with."""
+    # Completion offers only verbs that have a `help`.
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        verb, help=dict(VERBS)[verb], description=about, epilog=epilog
+    )
+    return parser
+
+
+def number(text: str) -> int:
+    """A whole number, zero included."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number")
+    return int(text)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"`{text}` is no KEY=VALUE")
+    return key, value

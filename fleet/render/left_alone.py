@@ -1,0 +1,96 @@
+"""What a plan leaves as it is, and why: blocked, refused, not observed, suspended, not provable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fleet.names import HostName
+from fleet.reconcile.difference import Blocked, State
+from fleet.reconcile.observed import Unobserved
+from fleet.reconcile.step import Plan, Refusal
+from fleet.render.paint import Paint
+from fleet.render.words import (
+    blocked_lines,
+    counted,
+    hint_lines,
+    name,
+    sentence,
+    some,
+    unobserved_lines,
+)
+
+_PAGE = 20
+"""More unobserved hosts than this are told by their codes instead of one by one."""
+
+
+def left_alone_lines(plan: Plan, paint: Paint, *, everything: bool = False) -> list[str]:
+    """Blocks with a heading each, an empty line after each; nothing for a plan that covers all."""
+    lines: list[str] = []
+    for heading, block in (
+        ("Blocked, left alone with what depends on it:", _blocked(plan)),
+        ("Refused by a guard:", _refused(plan.refused)),
+        ("Not observed, so nothing is planned there:", unobserved_block(plan.unobserved, everything=everything)),
+        ("Suspended, only looked at:", _suspended(plan)),
+        ("Not provable from what the host shows, counted as as desired:", _unverified(plan)),
+    ):
+        told = list(block)
+        if told:
+            lines += [paint.warning(heading), *told, ""]
+    return lines
+
+
+def unobserved_block(unobserved: Iterable[Unobserved], *, everything: bool = False) -> Iterator[str]:
+    """Each host with its reason; of very many, each reason with its hosts."""
+    each = tuple(unobserved)
+    if len(each) <= _PAGE or everything:
+        for host in each:
+            first, *rest = unobserved_lines(host)
+            yield f"  {name(host.host)}: {first}"
+            yield from (f"      {line}" for line in rest)
+        yield from (f"  {line}" for line in dict.fromkeys(line for host in each for line in hint_lines(host.hint)))
+        return
+    by_code: dict[object, list[Unobserved]] = {}
+    for host in each:
+        by_code.setdefault(host.code, []).append(host)
+    for hosts in by_code.values():
+        code = hosts[0].code
+        yield f"  {counted(len(hosts), 'host')}: {code.title} ({code.id})"
+        yield f"      {some([host.host for host in hosts])}; `-v` lists all"
+
+
+def _blocked(plan: Plan) -> Iterator[str]:
+    """Alike items of several hosts are told once."""
+    hosts: dict[tuple[str, Blocked], list[HostName]] = {}
+    for item in plan.blocked:
+        hosts.setdefault((name(item.model), item.blocked), []).append(item.host)
+    for (model, blocked), where in hosts.items():
+        first, *rest = blocked_lines(blocked)
+        yield f"  {model} on {some(where)}: {first}"
+        yield from (f"      {line}" for line in rest)
+
+
+def _refused(refusals: Iterable[Refusal]) -> Iterator[str]:
+    for refusal in refusals:
+        yield f"  {sentence(refusal.message)} ({refusal.code.id})"
+        if refusal.would:
+            yield "      would have:"
+            yield from (f"        {sentence(would)}" for would in refusal.would)
+        yield from (f"      {line}" for line in hint_lines(refusal.hint))
+
+
+def _suspended(plan: Plan) -> Iterator[str]:
+    differing = {
+        host.host: sum(item.state in {State.DIFFERS, State.BLOCKED} for item in host.items) + len(host.removals)
+        for host in plan.hosts
+    }
+    for host, why in plan.suspended.items():
+        count = differing.get(host, 0)
+        told = f"{counted(count, 'item differs', 'items differ')}" if count else ""
+        yield "  " + ": ".join(part for part in (name(host), sentence(why), told) if part)
+
+
+def _unverified(plan: Plan) -> Iterator[str]:
+    hosts: dict[str, list[HostName]] = {}
+    for host, model in plan.unverified:
+        hosts.setdefault(name(model), []).append(host)
+    yield from (f"  {model} on {some(where)}" for model, where in hosts.items())

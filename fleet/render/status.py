@@ -1,0 +1,229 @@
+"""Hosts and models: how each item stands. Few hosts are shown in full, many by model and by what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fleet.errors import ExitCode
+from fleet.manifest.item import Desired
+from fleet.names import HostName, ModelName
+from fleet.ollama.wire import moment
+from fleet.quantities import show_size
+from fleet.reconcile.difference import Difference, State
+from fleet.reconcile.observed import Observation, Observed
+from fleet.reconcile.report import Report
+from fleet.reconcile.step import Plan
+from fleet.render.left_alone import unobserved_block
+from fleet.render.paint import PLAIN, Paint
+from fleet.render.words import REASONS, counted, name, sentence, some
+from fleet.render.writing import FORMAT
+
+Observations = Mapping[HostName, Observation]
+
+_FEW = 8
+"""Hosts that are shown item by item."""
+_ROWS = 50
+"""Of what is wrong, in the short form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One item of one host, or one model that must go."""
+
+    host: HostName
+    item: str
+    state: str
+    """`current`, `drifted`, `missing`, `blocked`, `unverified`, `to-be-deleted` or `unknown`."""
+    why: str = ""
+    memory: str = ""
+    """`warm`, `not warm`, `blocked`; empty where it is not declared warm."""
+    digest: str | None = None
+    size: int | None = None
+    age: float | None = None
+    """Seconds since the model was written on the host, by the clocks of both; a pull that changed nothing counts."""
+
+
+def standings(plan: Plan, desired: Desired, observations: Observations) -> Iterator[Standing]:
+    """How everything that is declared stands, host by host; what a host that was not observed holds is unknown."""
+    for host in plan.hosts:
+        if host.unobserved is not None:
+            for declared in desired.hosts[host.host].items:
+                yield Standing(host.host, name(declared.name), "unknown", memory="unknown" if declared.warm else "")
+        for item in host.items:
+            present = item.present
+            yield Standing(
+                host.host,
+                name(item.item.name),
+                _state(item),
+                _why(item),
+                _memory(item),
+                None if present is None else str(present.digest),
+                None if present is None else present.size,
+                _age(observations.get(host.host), item.item.name),
+            )
+        for removal in host.removals:
+            why = "" if removal.blocked is None else f"{removal.blocked.message} ({removal.blocked.code.id})"
+            present = removal.present
+            age = _age(observations.get(host.host), present.name)
+            yield Standing(
+                host.host, name(present.name), "to-be-deleted", why, "", str(present.digest), present.size, age
+            )
+
+
+def _age(observation: Observation | None, model: ModelName) -> float | None:
+    if not isinstance(observation, Observed) or observation.at is None:
+        return None
+    written = moment(observation.modified.get(model, ""))
+    return None if written is None else max(0.0, (observation.at - written).total_seconds())
+
+
+def status_text(
+    plan: Plan, desired: Desired, observations: Observations, *, paint: Paint = PLAIN, everything: bool = False
+) -> str:
+    """The table, ending with a newline."""
+    each = tuple(standings(plan, desired, observations))
+    few = everything or len(plan.hosts) <= _FEW
+    lines = list(_in_full(each, paint)) if few else list(_by_model(each, paint))
+    if plan.unobserved:
+        lines += ["", paint.warning("Unknown, since the host was not observed:")]
+        lines += unobserved_block(plan.unobserved, everything=everything)
+    if plan.suspended:
+        lines += ["", f"Suspended: {some(sorted(plan.suspended), 10)}"]
+    lines += ["", paint.strong(_summary(each, plan))]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def status_document(
+    report: Report, desired: Desired, observations: Observations, exit_code: ExitCode
+) -> dict[str, Any]:
+    """The same for machines: every host with its items."""
+    plan = report.plan
+    by_host: dict[HostName, list[dict[str, Any]]] = {}
+    for each in standings(plan, desired, observations):
+        by_host.setdefault(each.host, []).append(
+            {
+                "model": each.item,
+                "state": each.state,
+                "why": each.why or None,
+                "memory": each.memory or None,
+                "digest": each.digest,
+                "size": each.size,
+                "age_seconds": None if each.age is None else round(each.age),
+            }
+        )
+    unobserved = {each.host: each for each in plan.unobserved}
+    return {
+        "type": "status",
+        "format": FORMAT,
+        "name": plan.name,
+        "filtered": plan.filtered,
+        "hosts": [
+            {
+                "host": host.host,
+                "observed": host.unobserved is None,
+                "code": unobserved[host.host].code.id if host.host in unobserved else None,
+                "message": unobserved[host.host].message if host.host in unobserved else None,
+                "suspended": plan.suspended.get(host.host),
+                "items": by_host.get(host.host, []),
+            }
+            for host in plan.hosts
+        ],
+        "counts": asdict(report.counts),
+        "exit_code": int(exit_code),
+    }
+
+
+def _state(item: Difference) -> str:
+    if item.state is State.AS_DESIRED:
+        return "current"
+    if item.state is State.DIFFERS:
+        return "missing" if item.present is None else "drifted"
+    return str(item.state)
+
+
+def _why(item: Difference) -> str:
+    for stands in (item, item.warmth):
+        if stands is None or stands.state in {State.AS_DESIRED, State.UNVERIFIED}:
+            continue
+        if stands.blocked is not None:
+            return f"{stands.blocked.message} ({stands.blocked.code.id})"
+        if stands.reason is not None and not (stands is item and item.present is None):
+            return REASONS[stands.reason]
+    return ""
+
+
+def _memory(item: Difference) -> str:
+    if item.warmth is None:
+        return ""
+    if item.warmth.state is State.BLOCKED:
+        return "blocked"
+    return "warm" if item.warmth.state is State.AS_DESIRED else "not warm"
+
+
+def _in_full(each: Iterable[Standing], paint: Paint) -> Iterator[str]:
+    rows = [("HOST", "MODEL", "STATE", "MEMORY", "DIGEST", "SIZE", "AGE", "WHY")]
+    rows += [
+        (
+            name(row.host),
+            row.item,
+            row.state,
+            row.memory or "-",
+            "-" if row.digest is None else row.digest.removeprefix("sha256:")[:12],
+            "-" if row.size is None else show_size(row.size),
+            "-" if row.age is None else _show_age(row.age),
+            sentence(row.why),
+        )
+        for row in each
+    ]
+    if len(rows) > 1:
+        yield from _table(rows, paint)
+
+
+def _by_model(each: Sequence[Standing], paint: Paint) -> Iterator[str]:
+    """One row a model with counts, then the items that are not as desired, as many as fit a page."""
+    states = ("current", "drifted", "missing", "blocked", "unverified", "to-be-deleted", "unknown")
+    counts: dict[str, Counter[str]] = {}
+    warm: dict[str, Counter[str]] = {}
+    for row in each:
+        counts.setdefault(row.item, Counter())[row.state] += 1
+        warm.setdefault(row.item, Counter())[row.memory] += 1
+    rows: list[tuple[str, ...]] = [("MODEL", *(state.upper() for state in states), "WARM")]
+    for item in sorted(counts):
+        declared = warm[item].total() - warm[item][""]
+        in_memory = f"{warm[item]['warm']} of {declared}" if declared else "-"
+        rows.append((item, *(str(counts[item][state] or "-") for state in states), in_memory))
+    yield from _table(rows, paint)
+    wrong = [row for row in each if row.state != "unknown" and not _good(row)]
+    if wrong:
+        yield ""
+        yield from _in_full(wrong[:_ROWS], paint)
+    if len(wrong) > _ROWS:
+        yield f"… and {len(wrong) - _ROWS} more; `-v` shows every item"
+
+
+def _show_age(seconds: float) -> str:
+    """One unit is enough: `40s`, `12m`, `5h`, `3d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def _table(rows: Sequence[tuple[str, ...]], paint: Paint) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield paint.strong(line) if number == 0 else line
+
+
+def _summary(each: Sequence[Standing], plan: Plan) -> str:
+    good = sum(_good(row) for row in each)
+    told = f"{good} of {counted(len(each), 'item')} as desired on {counted(len(plan.hosts), 'host')}"
+    return f"{told}; {counted(len(plan.unobserved), 'host')} unknown" if plan.unobserved else told
+
+
+def _good(row: Standing) -> bool:
+    return row.state in {"current", "unverified"} and row.memory in {"", "warm"}

@@ -1,0 +1,170 @@
+"""Why a host is to have what it is to have: the entry that decides, where it stands, and what is not so yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, Pull, Source
+from fleet.names import ModelName
+from fleet.quantities import show_duration
+from fleet.reconcile.difference import Difference, HostDifference, Removal, State
+from fleet.reconcile.saved import change_as_json
+from fleet.render.changes import change_lines
+from fleet.render.document import blocked_part, unobserved_part
+from fleet.render.paint import PLAIN, Paint
+from fleet.render.words import REASONS, blocked_lines, hint_lines, name, sentence, unobserved_lines
+from fleet.render.writing import FORMAT
+
+_STATES = {
+    State.AS_DESIRED: "as desired",
+    State.DIFFERS: "not as desired",
+    State.BLOCKED: "blocked",
+    State.UNVERIFIED: "there, but not provable from what the host shows; counted as as desired",
+}
+
+
+def why_text(
+    desired: HostDesired,
+    found: HostDifference,
+    model: ModelName | None = None,
+    *,
+    paint: Paint = PLAIN,
+    show_content: bool = False,
+) -> str:
+    """All items of a host, or the one that `model` names, ending with a newline; empty if nothing is asked of it."""
+    lines: list[str] = []
+    for item in desired.items:
+        if model in {None, item.name}:
+            lines += [paint.strong(name(item.name)), *(f"  {line}" for line in _item(item, found, show_content))]
+    for absent in desired.absent:
+        removals = [removal for removal in found.removals if removal.item is absent or removal.item == absent]
+        hit = model is None or absent.exact == model or any(removal.present.name == model for removal in removals)
+        if hit:
+            lines += [paint.strong(name(absent.pattern.text)), *(f"  {line}" for line in _absent(absent, removals))]
+    if lines and found.unobserved is not None:
+        first, *rest = [*unobserved_lines(found.unobserved), *hint_lines(found.unobserved.hint)]
+        lines += ["", paint.warning(f"{name(found.host)} was not observed: {first}"), *(f"  {line}" for line in rest)]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def why_document(
+    desired: HostDesired, found: HostDifference, model: ModelName | None = None, *, show_content: bool = False
+) -> dict[str, Any]:
+    """The same for machines."""
+    by_name = {difference.item.name: difference for difference in found.items}
+    return {
+        "type": "why",
+        "format": FORMAT,
+        "host": found.host,
+        "suspended": desired.host.suspended,
+        "unobserved": None if found.unobserved is None else unobserved_part(found.unobserved),
+        "items": [
+            _item_part(item, by_name.get(item.name), show_content)
+            for item in desired.items
+            if model in {None, item.name}
+        ],
+        "absent": [
+            {
+                "pattern": absent.pattern.text,
+                "place": str(absent.place),
+                "where": absent.where,
+                "listed": [removal.present.listed for removal in found.removals if removal.item == absent],
+            }
+            for absent in desired.absent
+            if model is None
+            or absent.exact == model
+            or any(removal.present.name == model for removal in found.removals if removal.item == absent)
+        ],
+    }
+
+
+def source_words(source: Source) -> str:
+    """`pulled`, `created from qwen3:8b`, `an alias of acme/x:latest`."""
+    match source:
+        case Pull():
+            return "pulled from its registry, over plain HTTP" if source.insecure else "pulled from its registry"
+        case Create():
+            return f"created from {name(source.base)}"
+        case Alias():
+            return f"an alias of {name(source.source)}"
+        case _:
+            assert_never(source)
+
+
+def _item(item: Item, found: HostDifference, show_content: bool) -> Iterator[str]:
+    yield f"declared: {source_words(item.source)}{_warm(item)}{_kept(item)}"
+    yield f"by: {item.place}"
+    for place in item.overridden:
+        yield f"overridden by: {place}"
+    yield f"for: {sentence(item.where)}" if item.where else "for: all hosts (no selector)"
+    difference = next((each for each in found.items if each.item.name == item.name), None)
+    if difference is None:
+        yield "is: not known"
+        return
+    yield f"is: {_stands(difference.state, difference)}"
+    if difference.present is not None:
+        yield f"holds: {difference.present.digest.short}, listed as {name(difference.present.listed)}"
+    yield from (f"  {line}" for line in change_lines(difference.changes, show_content=show_content))
+    if difference.blocked is not None:
+        yield from (f"  {line}" for line in blocked_lines(difference.blocked))
+    warmth = difference.warmth
+    if warmth is not None:
+        why = f": {REASONS[warmth.reason]}" if warmth.reason else ""
+        yield f"in memory: {_STATES[warmth.state]}{why}"
+        yield from (f"  {line}" for line in change_lines(warmth.changes, show_content=show_content))
+        if warmth.blocked is not None:
+            yield from (f"  {line}" for line in blocked_lines(warmth.blocked))
+
+
+def _stands(state: State, difference: Difference) -> str:
+    return f"{_STATES[state]}: {REASONS[difference.reason]}" if difference.reason else _STATES[state]
+
+
+def _warm(item: Item) -> str:
+    if item.warm is None:
+        return ""
+    keep = "for ever" if item.warm.keep_alive is None else f"for {show_duration(item.warm.keep_alive)}"
+    options = ", ".join(f"{key} {value}" for key, value in item.warm.options.items())
+    return f", kept in memory {keep}" + (f" with {sentence(options)}" if options else "")
+
+
+def _kept(item: Item) -> str:
+    return (", protected" if item.protect else "") + (", frozen" if item.freeze else "")
+
+
+def _absent(absent: AbsentItem, removals: list[Removal]) -> Iterator[str]:
+    yield "declared: absent"
+    yield f"by: {absent.place}"
+    yield f"for: {sentence(absent.where)}" if absent.where else "for: all hosts (no selector)"
+    if not removals:
+        yield "is: as desired: no listed name matches"
+    for removal in removals:
+        yield f"is: not as desired: {name(removal.present.listed)} is listed, {removal.present.digest.short}"
+        if removal.blocked is not None:
+            yield from (f"  {line}" for line in blocked_lines(removal.blocked))
+
+
+def _item_part(item: Item, difference: Difference | None, show_content: bool) -> dict[str, Any]:
+    warmth = difference.warmth if difference else None
+    part: dict[str, Any] = {
+        "model": str(item.name),
+        "declared": source_words(item.source),
+        "place": str(item.place),
+        "overridden": [str(place) for place in item.overridden],
+        "where": item.where,
+        "state": difference.state if difference else None,
+        "reason": difference.reason if difference else None,
+        "digest": str(difference.present.digest) if difference and difference.present else None,
+        "changes": [change_as_json(c, show=show_content) for c in difference.changes] if difference else [],
+        "blocked": blocked_part(difference.blocked) if difference and difference.blocked else None,
+        "warm": None,
+    }
+    if warmth is not None:
+        part["warm"] = {
+            "state": warmth.state,
+            "reason": warmth.reason,
+            "changes": [change_as_json(change, show=show_content) for change in warmth.changes],
+            "blocked": blocked_part(warmth.blocked) if warmth.blocked else None,
+        }
+    return part

@@ -1,0 +1,145 @@
+"""The words in which values are told to people: reasons, actions, counts, lists. Every foreign text is cleaned here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fleet.names import HostName, ModelName
+from fleet.ollama.foreign import clean
+from fleet.quantities import show_duration, show_size
+from fleet.reconcile.difference import Blocked, Reason
+from fleet.reconcile.observed import Unobserved
+from fleet.reconcile.report import Failure, Outcome
+from fleet.reconcile.step import Action, Step
+
+REASONS = {
+    Reason.MISSING: "missing",
+    Reason.BROKEN: "listed, but not whole",
+    Reason.FIELDS_DIFFER: "fields differ",
+    Reason.BASE_CHANGES: "its base changes in this plan",
+    Reason.SOURCE_DIFFERS: "its source has another digest",
+    Reason.SOURCE_CHANGES: "its source changes in this plan",
+    Reason.DECLARED_ABSENT: "declared absent",
+    Reason.NOT_WARM: "not in memory",
+    Reason.CONTENT_CHANGES: "its content changes in this plan",
+    Reason.OLD_CONTENT_WARM: "its former content is in memory",
+    Reason.CONTEXT_DIFFERS: "in memory with another context",
+    Reason.OPTIONS_CHANGED: "its options changed",
+    Reason.EXPIRES_SOON: "leaves memory too soon",
+    Reason.IN_MEMORY: "in memory",
+}
+
+OUTCOMES = {
+    Outcome.DONE: "done",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "unknown how it ended",
+    Outcome.SUPERSEDED: "left alone, the host changed meanwhile",
+    Outcome.NOT_TRIED: "not tried",
+}
+
+NAME_LIMIT = 350
+"""Characters of a name; the longest that Ollama takes has 350 in its registry alone."""
+
+
+def name(value: ModelName | HostName | str) -> str:
+    return clean(str(value), limit=NAME_LIMIT)
+
+
+def symbol(step: Step) -> str:
+    """`+` for what comes, `-` for what goes, `~` for what is replaced."""
+    if step.action in {Action.DELETE, Action.UNLOAD}:
+        return "-"
+    return "+" if step.old is None or step.action is Action.LOAD else "~"
+
+
+def replaces(step: Step) -> bool:
+    """Whether the step takes something away that is on the host's disk."""
+    return symbol(step) == "~" or step.action is Action.DELETE
+
+
+def digests(step: Step) -> str:
+    """`old → new`, as far as they are known; empty where there is nothing to tell."""
+    if step.action is Action.DELETE or step.old == step.new:
+        return "" if step.old is None or step.action is Action.LOAD else step.old.short
+    new = step.new.short if step.new else ""
+    if not new and step.new_after is not None and (step.old is not None or step.new_after != step.number):
+        new = f"known after step {step.new_after}"
+    return f"{step.old.short} → {new or 'not known'}" if step.old else new
+
+
+def told_of(step: Step) -> str:
+    """Why a step is wanted and what it moves, in one line."""
+    # A model that is not there yet cannot change: its load just has to wait for it.
+    comes = step.reason is Reason.CONTENT_CHANGES and step.old is None
+    parts = [REASONS[Reason.NOT_WARM if comes else step.reason]]
+    if step.source is not None:
+        parts.append(f"from {name(step.source)}")
+    if digests(step):
+        parts.append(digests(step))
+    if step.bytes_in:
+        parts.append(f"{show_size(step.bytes_in)} to transfer")
+    if step.bytes_freed:
+        parts.append(f"frees up to {show_size(step.bytes_freed)}")
+    return "; ".join(parts)
+
+
+def action_of(step: Step) -> str:
+    """`delete old:1b`, for lists and progress."""
+    return f"{step.action} {name(step.model)}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """The first of many: `a, b, c and 13 more`; one more than the limit is still written out."""
+    cleaned = [name(each) for each in names[: limit + 1]]
+    if len(names) <= limit + 1:
+        return ", ".join(cleaned)
+    return f"{', '.join(cleaned[:limit])} and {len(names) - limit} more"
+
+
+def sentence(text: str, limit: int = 1000) -> str:
+    """A message that may hold a server's words, in one clean line."""
+    return clean(text, limit=limit)
+
+
+def blocked_lines(blocked: Blocked) -> list[str]:
+    """Message with code, then the hint."""
+    return [f"{sentence(blocked.message)} ({blocked.code.id})", *hint_lines(blocked.hint)]
+
+
+def hint_lines(hint: str | None) -> list[str]:
+    return [f"hint: {sentence(hint)}"] if hint else []
+
+
+def unobserved_lines(unobserved: Unobserved) -> list[str]:
+    """Message with code, then the host's own words; the hint, which many hosts share, is not among them."""
+    lines = [f"{sentence(unobserved.message)} ({unobserved.code.id})"]
+    if unobserved.told:
+        lines.append(f"the host said: {sentence(unobserved.told)}")
+    return lines
+
+
+def failure_lines(failure: Failure) -> list[str]:
+    """What went wrong, in the server's own words too, and where to read more."""
+    lines = [f"{OUTCOMES[failure.outcome]}: {sentence(failure.message)} ({failure.code.id})"]
+    if failure.told:
+        lines.append(f"the server said: {sentence(failure.told)}")
+    return lines + hint_lines(failure.hint)
+
+
+def explained(codes: Iterable[str]) -> str:
+    """Where to read about the codes of a report; empty without any."""
+    distinct = list(dict.fromkeys(codes))
+    if not distinct:
+        return ""
+    more = "" if len(distinct) == 1 else f" (also {some(distinct[1:])})"
+    return f"hint: `fleet explain {distinct[0]}` tells cause and cure{more}"
+
+
+def lasted(seconds: float) -> str:
+    """A duration for people: tenths below ten seconds, whole seconds above."""
+    return f"{seconds:.1f}s" if seconds < 10 else show_duration(float(round(seconds)))

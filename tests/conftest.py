@@ -1,0 +1,50 @@
+"""What tests of all parts share: the installed command in a sealed surrounding, and long outputs kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fleet_command import FleetCommand
+
+if TYPE_CHECKING:
+    from tests.simulated import Simulated
+
+CASES = Path(__file__).parent / "cases"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write expected outputs and made pages anew, for review")
+
+
+@pytest.fixture
+def run_fleet(tmp_path: Path) -> FleetCommand:
+    """Runs the installed command in a folder of its own; what it gives is exit code, stdout and stderr."""
+    return FleetCommand(tmp_path)
+
+
+@pytest.fixture
+def simulate() -> Iterator[Callable[[str], Simulated]]:
+    """Serves scenarios, given as texts, until the test ends."""
+    from tests.simulated import simulated  # loaded by the tests that need a server alone
+
+    with ExitStack() as stack:
+        yield lambda scenario: stack.enter_context(simulated(scenario))
+
+
+@pytest.fixture
+def same_as_file(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compares a text with a file, or writes it there with `--rewrite`."""
+    rewrite = bool(request.config.getoption("--rewrite"))
+
+    def compare(path: Path, text: str) -> None:
+        if rewrite:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"{path.name}: `pytest --rewrite` writes it anew"
+
+    return compare

@@ -1,0 +1,123 @@
+"""The installed command `fleet`, run as its users run it, with nothing of the surrounding leaking in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("fleet")
+_KEPT = ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Coverage measures subprocesses by its variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class FleetCommand:
+    """Works in `folder`, which is home, state and configuration too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self,
+        *arguments: str,
+        manifest: str | None = None,
+        stdin: str = "",
+        environment: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> Ran:
+        """Runs to the end. `manifest` is written to the file that is read by default."""
+        if manifest is not None:
+            self.write("ollama-fleet.yaml", manifest)
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment(environment),
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Begins a command that is to be talked to, interrupted or read while it runs; the test has to end it."""
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def on_terminal(
+        self, *arguments: str, prompt: str = "", answer: str = "", environment: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Runs on a terminal of its own, which is stdin, stdout and stderr at once; gives exit code and all it showed.
+
+        `answer` is typed as soon as `prompt` is shown.
+        """
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment({"TERM": "xterm", **(environment or {})}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := _read(ours):
+                shown += chunk
+                if prompt and prompt.encode() in shown:
+                    os.write(ours, f"{answer}\n".encode())
+                    prompt = ""
+            return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+        finally:
+            os.close(ours)
+            process.kill()
+            process.wait()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Fixed width, no colour, no variable of the surrounding but the path."""
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        home = str(self.folder)
+        return {
+            **kept,
+            "HOME": home,
+            "XDG_STATE_HOME": f"{home}/state",
+            "XDG_CONFIG_HOME": f"{home}/config",
+            "COLUMNS": "100",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            **(more or {}),
+        }
+
+
+def _read(terminal: int) -> bytes:
+    """What came; nothing once the other end is closed, which Linux calls an error."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
