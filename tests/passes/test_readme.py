@@ -1,0 +1,96 @@
+"""What the README shows is run: its files are written, its commands given in order, its outputs compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.fleet_command import FleetCommand
+from tests.simulated import Simulated
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+MASKS = (
+    (re.compile(r"(?<= )\d+s$", re.MULTILINE), "[AGE]"),
+    (re.compile(r"\b\d+\.\d+s\b"), "[TIME]"),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "[DIGEST]"),
+    (re.compile(r"\b\d+(?:\.\d)? [kKMG]B\b"), "[SIZE]"),
+)
+SYSTEM_CHOOSES = ("--port", "0", "--registry-port", "0", "--control-port", "0")
+
+
+def masked(text: str) -> list[str]:
+    """The lines of an output, with what varies masked and columns closed up."""
+    for pattern, mask in MASKS:
+        text = pattern.sub(mask, text)
+    return [re.sub(r" {2,}", "  ", line.rstrip()) for line in text.strip("\n").split("\n") if line.strip()]
+
+
+def shown(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a block, each with the lines that stand below it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, masked(output) if output.strip() else []
+
+
+def test_every_command_does_what_the_readme_says(run_fleet: FleetCommand, simulate: Callable[[str], Simulated]) -> None:
+    local = simulate("hosts: {here: {version: 0.32.15}}")
+    environment = {"OLLAMA_HOST": local.urls["here"]}
+    ran = []
+    with ExitStack() as background:
+        for block in BLOCK.finditer(README):
+            if block["file"]:
+                run_fleet.write(block["file"], block["text"])
+            if block["kind"] != "console":
+                continue
+            for command, expected in shown(block["text"]):
+                ran.append(command)
+                words = shlex.split(command, comments=True)
+                if words[-1] == "&":
+                    background.enter_context(serving(run_fleet, *words[1:-1]))
+                    continue
+                target = None
+                if ">" in words:
+                    words, target = words[: words.index(">")], words[-1]
+                assert words[0] == "fleet", command
+                done = run_fleet(*words[1:], environment=environment)
+                assert done.code == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+                if target is not None:
+                    run_fleet.write(target, done.stdout)
+                elif expected[:1] == ["..."]:
+                    assert masked(done.stdout)[len(masked(done.stdout)) - len(expected) + 1 :] == expected[1:], command
+                else:
+                    assert masked(done.stdout) == expected, f"$ {command}\n{done.stdout}"
+    assert len(ran) > 10
+
+
+def test_the_quick_start_is_two_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test"):
+        assert f"make {target} " in README
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    assert re.search(r"^exec make test$", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@contextmanager
+def serving(run_fleet: FleetCommand, *arguments: str) -> Iterator[None]:
+    """A command of the README that stays: `fleet simulate`, on ports that are free."""
+    assert arguments[0] == "simulate"
+    process = run_fleet.start(*arguments, *SYSTEM_CHOOSES)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("registry "), "the simulator tells where it listens when ready"
+        yield
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=20)
+        assert process.returncode == 0, told
