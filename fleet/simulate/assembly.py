@@ -34,8 +34,6 @@ class Assembly:
         self.config = config
         self.layers: list[Layer] | None = None
 
-    # weights
-
     def base(self, name: Name) -> list[Part]:
         """The parts of an installed model. Raises `FileNotFoundError`, `ValueError`."""
         _, manifest = self.store.get(name)
@@ -111,8 +109,6 @@ class Assembly:
         config.file_type = config.file_type or name_of(header.file_type, self.behaviour)
         config.model_families = [*(config.model_families or ()), header.architecture]
 
-    # texts
-
     def set_template(self, text: str) -> None:
         """Raises `TemplateRefusedError`."""
         try:
@@ -157,8 +153,6 @@ class Assembly:
     def _remove(self, kind: str) -> None:
         if self.layers is not None:
             self.layers = self.store.without(self.layers, media_type(kind))
-
-    # the end
 
     def finish(self, name: Name, *, tell_config: bool) -> Iterator[Line]:
         """Writes config and manifest, telling the layers; what the name stood for before is cleaned up."""

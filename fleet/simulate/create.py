@@ -17,6 +17,7 @@ from fleet.simulate.versions import Behaviour, Capability
 
 Pull = Callable[[Name], Worker]
 _CLOUD = "https://ollama.com:443"
+_INT64 = 1 << 63
 _FAULTS = (ValueError, OSError, RecursionError)
 _DEFAULTS = {
     "gemma4": ("gemma4", "gemma4"),
@@ -184,7 +185,7 @@ class Creation:
         return told
 
     def _info(self) -> str | None:
-        """Lays `info` over the config; says what is wrong with it, where the version looks."""
+        """Lays `info` over the config; says what is wrong with it. Older servers die of a wrong type: there it is refused too."""
         info = self._request.get("info")
         if info is None or not self._behaviour.has(Capability.INFO):
             return None
@@ -202,7 +203,7 @@ class Creation:
             value = info.get(key, 0.0)
             if isinstance(value, bool) or not isinstance(value, float):
                 return f'info field "{key}" must be a number'
-            if value < 0 or value != int(value):
+            if self._behaviour.has(Capability.INFO_CHECKED) and not (value == int(value) and 0 <= value <= _INT64):
                 return f'info field "{key}" must be a non-negative integer'
             numbers[key] = int(value)
         config.model_family = texts["model_family"]

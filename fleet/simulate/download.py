@@ -93,8 +93,9 @@ class Downloads:
                     tick.cancel()
                 if not download.task.done():
                     yield self._told(download, digest)
-            if not download.task.cancelled():
-                download.task.result()
+            if download.task.cancelled():
+                raise RemoteError("context canceled")
+            download.task.result()
             yield self._told(download, digest)
         finally:
             download.waiting -= 1

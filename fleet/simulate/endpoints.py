@@ -96,8 +96,6 @@ class Endpoints:
             case _:
                 return await self._inference.embeddings(request)
 
-    # listings
-
     def _listed(self) -> list[dict[str, Any]]:
         try:
             return replies.tags(self._store, self._zone)
@@ -128,13 +126,14 @@ class Endpoints:
                 system=request.get("system", ""),
                 zone=self._zone,
             )
+            reply = json_reply(200, body)
         except FileNotFoundError:
             raise Refusal(404, missing) from None
         except (OSError, ValueError) as fault:
             raise Refusal(500, str(fault)) from None
         if source == "local" and body.get("remote_host"):
             raise Refusal(404, f"model '{called}' not found")
-        return json_reply(200, body)
+        return reply
 
     def _shown_name(self, called: str) -> tuple[Name, str, str]:
         """The name to show, its source marker, and how it is called if it is missing."""
@@ -159,8 +158,6 @@ class Endpoints:
             return Reference.parse(called)
         except ConflictingMarkersError as fault:
             raise Refusal(400, str(fault)) from None
-
-    # names on disk
 
     def _copy(self, request: Request) -> Reply:
         names = []
@@ -198,8 +195,6 @@ class Endpoints:
             raise Refusal(500, str(fault)) from None
         return Reply(200)
 
-    # blobs
-
     def _blob_head(self, digest: str) -> Reply:
         try:
             self._store.blobs.path(digest)
@@ -233,8 +228,6 @@ class Endpoints:
         if intake.digest != digest:
             raise Refusal(400, f"digest mismatch, expected {quoted(digest)}, got {quoted(intake.digest)}")
         return Reply(201)
-
-    # work
 
     def _streamed(self, request: Request, worker: Worker) -> Streamed:
         return Streamed(worker, single=request.get("stream") is False)

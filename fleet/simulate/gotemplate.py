@@ -10,34 +10,9 @@ from typing import NoReturn
 from fleet.simulate.gotemplate_lex import Token, tokens
 
 _FUNCTIONS = frozenset(
-    [
-        "and",
-        "break",
-        "call",
-        "continue",
-        "eq",
-        "ge",
-        "gt",
-        "html",
-        "index",
-        "js",
-        "json",
-        "le",
-        "len",
-        "lt",
-        "ne",
-        "not",
-        "or",
-        "print",
-        "printf",
-        "println",
-        "slice",
-        "urlquery",
-        "currentDate",
-        "yesterdayDate",
-        "toTypeScriptType",
-    ]
-)
+    ["and", "break", "call", "continue", "eq", "ge", "gt", "html", "index", "js", "json", "le", "len", "lt", "ne", "not",
+     "or", "print", "printf", "println", "slice", "urlquery", "currentDate", "yesterdayDate", "toTypeScriptType"]
+)  # fmt: skip
 _OPERANDS = {"field", "variable", "number", "word", "string", "raw", "char", "dot", "left", "bool"}
 
 
@@ -111,7 +86,7 @@ class _Parser:
     def parse(self) -> list[Node]:
         nodes, end = self._list()
         if end != "EOF":
-            self._fail(f"unexpected {{{{{end}}}}}")
+            self._fail(f"unexpected {{{{{end.partition(' ')[0]}}}}}")
         return nodes
 
     def _next(self) -> Token:
@@ -198,18 +173,18 @@ class _Parser:
         body, end = self._list()
         self._loops -= word == "range"
         otherwise: list[Node] = []
-        if end.startswith("else ") and word in {"if", "with"}:
+        if end == f"else {word}" and word in {"if", "with"}:
             self._next()  # the `if` or `with` that follows
             otherwise = [self._control(word)]
             end = "end"
-        elif end == "else" and word in {"if", "range", "with"}:
+        elif end.startswith("else") and word in {"if", "range", "with"}:
             otherwise, end = self._list()
-            if end == "else" or end.startswith("else "):
+            if end.startswith("else"):
                 self._fail("expected end; found {{else}}")
         if end == "EOF":
             self._fail("unexpected EOF")
         if end != "end":
-            self._fail(f"unexpected {{{{{end}}}}} in {word} clause")
+            self._fail(f"unexpected {{{{else}}}} in {word} clause")
         del self._variables[depth:]
         return Node(word, pipe=pipe, body=body, otherwise=otherwise)
 
@@ -251,21 +226,23 @@ class _Parser:
             token = self._word()
             if token.kind != "variable":
                 self._held.append(token)
-                if declared:
-                    self._unexpected(token, context)
-                return []
+                return declared
             gap = self._next()
             following = self._word() if gap.kind == "space" else gap
-            if following.kind == "comma" and context == "range" and not declared:
-                declared.append(token.value)
-                continue
             if following.kind in {"declare", "assign"}:
-                self._variables += [*declared, token.value]
+                self._variables.append(token.value)
                 return [*declared, token.value]
-            if declared:
-                self._unexpected(following, context)
-            self._held += [following, gap, token] if gap.kind == "space" else [following, token]
-            return []
+            if following.kind != "comma":
+                self._held += [following, gap, token] if gap.kind == "space" else [following, token]
+                return declared
+            self._variables.append(token.value)
+            declared.append(token.value)
+            if context != "range" or len(declared) > 1:
+                self._fail(f"too many declarations in {context}")
+            second = self._word()
+            self._held.append(second)
+            if second.kind not in {"variable", "close", "right"}:
+                self._fail("range can only initialize variables")
 
     def _command(self, first: Token, end: str) -> tuple[list[str], Token]:
         """The names in one command, and the token that ends it."""

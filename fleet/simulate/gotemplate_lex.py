@@ -39,7 +39,7 @@ class Token(NamedTuple):
             return "EOF"
         if self.kind == "error":
             return self.value
-        if self.kind == "keyword":
+        if self.kind in {"keyword", "dot"}:
             return f"<{self.value}>"
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
         return f'"{escaped}"' if len(self.value) <= 10 else f'"{escaped[:10]}"...'

@@ -36,7 +36,10 @@ class Float32(NamedTuple):
 
 
 def json_text(value: Any, *, newline: bool = False) -> bytes:
-    """JSON as `json.Marshal` writes it: compact, maps of unknown keys as given, `<>&` escaped."""
+    """JSON as `json.Marshal` writes it: compact, maps of unknown keys as given, `<>&` escaped.
+
+    Raises `ValueError` for a number that is infinite or none.
+    """
     parts: list[str] = []
     _write(value, parts.append)
     if newline:
@@ -94,7 +97,9 @@ def _digits(text: str) -> tuple[str, str, int]:
 
 
 def json_number(text: str) -> str:
-    """A float in JSON: plain between 1e-6 and 1e21, else with an exponent of no leading zero."""
+    """A float in JSON: plain between 1e-6 and 1e21, else with an exponent of no leading zero. Raises `ValueError`."""
+    if not math.isfinite(float(text)):
+        raise ValueError(f"json: unsupported value: {number(float(text))}")
     sign, digits, exponent = _digits(text)
     if digits == "0" or -6 <= exponent < 21:
         return sign + _plain(digits, exponent)
@@ -130,7 +135,7 @@ def _shortest32(value: float) -> str:
     """The shortest decimal that reads back as the same 32-bit float."""
     for precision in range(1, 10):
         text = f"{value:.{precision}g}"
-        if struct.pack("<f", float(text)) == struct.pack("<f", value):
+        if single(float(text)) == single(value):
             return text
     return repr(value)
 

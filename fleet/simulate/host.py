@@ -148,8 +148,6 @@ class SimulatedHost:
         except Refusal as refusal:
             return error(refusal.status, str(refusal))
 
-    # what the simulator does to a host, besides its API
-
     def seed(self, name: str, **described: Any) -> str:
         """Puts a model into the store without the API; see `seeds.seed`. Gives the manifest's bare digest."""
         return seeds.seed(self.store, Name.parse(name), **described)

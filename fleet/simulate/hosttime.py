@@ -23,26 +23,30 @@ def host_time(
     sleep: Callable[[float], Awaitable[None]],
 ) -> Time:
     """The time made of these, seconds all; without a clock the wall's time runs with the steady one."""
-    steady = monotonic or _loop_time
+    steady = monotonic or _LoopTime()
     return Time(_running_with(steady) if clock is None else lambda: int(clock() * 10**9), steady, sleep)
 
 
-def _loop_time() -> float:
-    try:
-        return asyncio.get_running_loop().time()
-    except RuntimeError:
-        return time.monotonic()
+class _LoopTime:
+    """The time of the loop that runs, or ran last; before there was any, the machine's."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __call__(self) -> float:
+        self._loop = _running_loop() or self._loop
+        return self._loop.time() if self._loop else time.monotonic()
 
 
 def _running_with(steady: Callable[[], float]) -> Callable[[], int]:
-    """A wall clock that is set once, when the loop first asks for it."""
+    """A wall clock that is set once, when it is first asked for in a loop."""
     ahead: int | None = None
 
     def wall() -> int:
         nonlocal ahead
         if ahead is None:
             now = time.time_ns()
-            if not _in_loop():
+            if _running_loop() is None:
                 return now
             ahead = now - int(steady() * 10**9)
         return int(steady() * 10**9) + ahead
@@ -50,9 +54,8 @@ def _running_with(steady: Callable[[], float]) -> Callable[[], int]:
     return wall
 
 
-def _in_loop() -> bool:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.simulate.gotext import json_text
@@ -42,9 +42,6 @@ class Layer:
     @property
     def kind(self) -> str:
         return self.media_type.removeprefix(_KIND) if self.media_type.startswith(_KIND) else ""
-
-    def said(self, status: str) -> Layer:
-        return replace(self, status=status)
 
     def as_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}

@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from fleet.simulate import answers, gotemplate
 from fleet.simulate.events import Line
+from fleet.simulate.finding import Finder
 from fleet.simulate.gotext import moment, quoted
 from fleet.simulate.hosttime import Time
-from fleet.simulate.installed import Installed, capabilities, missing_capabilities, read_model, renders_itself
-from fleet.simulate.modelname import Name, Reference
+from fleet.simulate.installed import Installed, capabilities, missing_capabilities, renders_itself
+from fleet.simulate.modelname import Name
 from fleet.simulate.options import OptionError, checked, runner_options
 from fleet.simulate.runners import BusyError, MemoryShortError, Runner, Runners
 from fleet.simulate.store import Store
@@ -30,24 +31,23 @@ class Inference:
     def __init__(self, store: Store, runners: Runners, time: Time, context_length: int | None) -> None:
         self._store = store
         self._behaviour = store.behaviour
+        self._finder = Finder(store)
         self._runners = runners
         self._time = time
         self._context_length = context_length
-
-    # the four endpoints
 
     async def generate(self, request: Request) -> Reply | Streamed:
         called = request.get("model", "")
         prompt = request.get("prompt", "")
         if not self._behaviour.has(Capability.GENERATE_PARSES_NAME) and not prompt and self._unloads(request):
             # Before 0.5.2 unloading looked for the model by the name as it was given.
-            self._runners.expire(self._read(Name.parse(called), f"model '{called}' not found"))
+            self._runners.expire(self._finder.read(Name.parse(called), f"model '{called}' not found"))
             return json_reply(200, self._generated(called, "", done_reason="unload"))
         if self._behaviour.has(Capability.GENERATE_PARSES_NAME):
-            model = self._model(called, f"model '{called}' not found", invalid=404)
+            model = self._finder.at_once(called, f"model '{called}' not found", invalid=404)
         else:
-            model = self._scheduled_model(called)
-        self._local_only(model, called)
+            model = self._finder.scheduled(called)
+        self._finder.refuse_remote(model, called)
         if not prompt and self._unloads(request):
             self._runners.expire(model)
             return json_reply(200, self._generated(called, "", done_reason="unload"))
@@ -79,19 +79,19 @@ class Inference:
         messages = request.get("messages") or []
         if not messages and self._unloads(request) and not self._behaviour.has(Capability.CHAT_LOOKS_FIRST):
             # Before 0.12 unloading looked for the model by the name as it was given.
-            model = self._read(Name.parse(called), f"model '{called}' not found")
+            model = self._finder.read(Name.parse(called), f"model '{called}' not found")
             self._runners.expire(model)
             return json_reply(200, self._chatted(called, "", done_reason="unload"))
         if self._behaviour.has(Capability.CHAT_LOOKS_FIRST):
             missing = f"model '{called}' not found"
-            model = self._model(called, missing, invalid=400, invalid_text="model is required")
+            model = self._finder.at_once(called, missing, invalid=400, invalid_text="model is required")
             if self._behaviour.has(Capability.CHAT_MINDS_CASE):
-                model = self._read(Name.parse(called), missing)
+                model = self._finder.read(Name.parse(called), missing)
         elif self._behaviour.has(Capability.CHAT_PARSES_NAME):
-            model = self._scheduled_model(called, invalid="model is required")
+            model = self._finder.scheduled(called, invalid="model is required")
         else:
-            model = self._scheduled_model(called)
-        self._local_only(model, called)
+            model = self._finder.scheduled(called)
+        self._finder.refuse_remote(model, called)
         if not messages and self._unloads(request):
             self._runners.expire(model)
             return json_reply(200, self._chatted(called, "", done_reason="unload"))
@@ -114,8 +114,8 @@ class Inference:
     async def embed(self, request: Request) -> Reply:
         called = request.get("model", "")
         given = request.get("input")
-        if self._behaviour.has(Capability.SOURCE_MARKERS) and not self._name(called)[0].valid:
-            self._scheduled_model(called)
+        if self._behaviour.has(Capability.SOURCE_MARKERS) and not self._finder.name(called)[0].valid:
+            self._finder.scheduled(called)
         if isinstance(given, list) and not all(isinstance(item, str) for item in given):
             raise Refusal(400, "invalid input type")
         loads = self._behaviour.has(Capability.EMBED_LOADS)
@@ -124,7 +124,7 @@ class Inference:
         texts = [given] if isinstance(given, str) and given else given if isinstance(given, list) else []
         if not texts and not loads:
             return json_reply(200, {"model": called, "embeddings": []})
-        model = self._scheduled_model(called)
+        model = self._finder.scheduled(called)
         async with self._runner(request, model, called, [], "embed") as runner:
             if not texts:
                 return json_reply(200, {"model": called, "embeddings": []})
@@ -146,71 +146,12 @@ class Inference:
         called = request.get("model", "")
         parses = self._behaviour.has(Capability.CHAT_PARSES_NAME)
         # This endpoint alone never takes over the case of installed names.
-        model = self._scheduled_model(called, invalid="model is required" if parses else "", folded=False)
+        model = self._finder.scheduled(called, invalid="model is required" if parses else "", folded=False)
         async with self._runner(request, model, called, [], "embed") as runner:
             if not request.get("prompt"):
                 return json_reply(200, {"embedding": []})
             self._must_embed(model, 500)
             return json_reply(200, {"embedding": answers.vector(request["prompt"], _width(runner.model))})
-
-    # the model
-
-    def _model(self, called: str, missing: str, *, invalid: int, invalid_text: str = "") -> Installed:
-        """The model, looked at before anything else. Raises `Refusal`."""
-        name, source = self._name(called)
-        if not name.valid:
-            if self._behaviour.has(Capability.SOURCE_MARKERS):
-                required = invalid_text or missing
-                raise Refusal(400 if called.strip() else invalid, "invalid model name" if called.strip() else required)
-            raise Refusal(invalid, invalid_text or missing)
-        self._refuse_cloud(source)
-        model = self._read(self._store.canonical(name, Capability.CASE_FOLDED_ON_READ), missing)
-        if source == "local" and model.config.remote_host:
-            raise Refusal(404, missing)
-        return model
-
-    def _scheduled_model(self, called: str, *, invalid: str = "", folded: bool = True) -> Installed:
-        """The model as endpoints get it that leave looking to the scheduler. Raises `Refusal`."""
-        name, source = self._name(called)
-        missing = f"model {quoted(called)} not found, try pulling it first"
-        if not called and not self._behaviour.has(Capability.CHAT_PARSES_NAME):
-            raise Refusal(400, "model is required")
-        if not name.valid:
-            if self._behaviour.has(Capability.SOURCE_MARKERS):
-                if not called.strip():
-                    raise Refusal(400 if invalid else 404, invalid or f"model '{called}' not found")
-                raise Refusal(400, "invalid model name")
-            raise Refusal(400 if invalid else 404, invalid or missing)
-        self._refuse_cloud(source)
-        if folded:
-            name = self._store.canonical(name, Capability.CASE_FOLDED_ON_READ)
-        return self._read(name, missing)
-
-    def _name(self, called: str) -> tuple[Name, str]:
-        if not self._behaviour.has(Capability.SOURCE_MARKERS):
-            return Name.parse(called), ""
-        try:
-            reference = Reference.parse(called)
-        except ValueError as fault:
-            raise Refusal(400, str(fault)) from None
-        return Name.parse(reference.base), reference.source
-
-    def _read(self, name: Name, missing: str) -> Installed:
-        try:
-            return read_model(self._store, name)
-        except FileNotFoundError:
-            raise Refusal(404, missing) from None
-        except (ValueError, OSError) as fault:
-            raise Refusal(500, str(fault)) from None
-
-    @staticmethod
-    def _refuse_cloud(source: str) -> None:
-        if source == "cloud":
-            raise Refusal(502, "remote inference is unavailable")
-
-    def _local_only(self, model: Installed, called: str) -> None:
-        if model.config.remote_host and model.config.remote_model:
-            raise Refusal(502, f"remote model {called} is unavailable")
 
     def _unloads(self, request: Request) -> bool:
         """Whether a request without a prompt asks for unloading (`ollama-api.md` 12.2)."""
@@ -236,8 +177,6 @@ class Inference:
                 raise Refusal(400, f"{quoted(called)} does not support thinking")
             return []
         return ["thinking"]
-
-    # the runner
 
     def _runner(
         self, request: Request, model: Installed, called: str, wanted: list[str], verb: str
@@ -284,8 +223,6 @@ class Inference:
             model, self._behaviour
         ):
             raise Refusal(status, _NO_EMBEDDINGS)
-
-    # what is said
 
     def _answer(self, request: Request, runner: Runner, model: Installed, *, terse: bool) -> tuple[list[str], str]:
         form = request.get("format", b"")

@@ -29,8 +29,6 @@ class Store:
         self.clock = clock
         self._files: dict[Name, Stored] = {}
 
-    # names
-
     def names(self) -> list[Name]:
         """The names that can be read: those of corrupt manifests are invisible."""
         return [name for name, stored in self._files.items() if stored.manifest]
@@ -47,8 +45,6 @@ class Store:
         if not self.behaviour.has(Capability.CASE_CONFLICTS_REFUSED):
             return False
         return any(other != name and other.path.lower() == name.path.lower() for other in self.names())
-
-    # manifests
 
     def path(self, name: Name) -> str:
         return f"{self.folder}/manifests/{name.path}"
@@ -87,8 +83,6 @@ class Store:
         _, manifest = self.get(name)
         del self._files[name]
         self.remove_unused(manifest.all_layers)
-
-    # layers
 
     def layer(self, content: bytes, media_type: str) -> Layer:
         """A layer of this content, new or known. Raises `NoSpaceError`."""

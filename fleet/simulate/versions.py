@@ -19,7 +19,6 @@ _LEADING = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 class Capability(StrEnum):
     """A behaviour that some versions have. The value says it in words; the bounds are in `BOUNDS`."""
 
-    # names
     CASE_CONFLICTS_REFUSED = "a name that differs from another only in case is refused"
     CASE_FOLDED_ON_WRITE = "pull, push, create and copy take over the case of installed names"
     CASE_FOLDED_ON_READ = "show, delete, generate, chat and embed do so too"
@@ -30,9 +29,7 @@ class Capability(StrEnum):
     CHAT_MINDS_CASE = "…under the name exactly as it was given"
     CHAT_LOOKS_FIRST = "chat looks for the model before it schedules"
     SHOW_PARSES_NAME = "show looks at the name before it reads"
-    INVALID_MODEL_PATH = "copying from or showing an invalid name is an internal error"
     PUSH_NAMES_INVALID = "push tells an invalid name"
-    # transport
     METHODS_TOLD_APART = "405 for a wrong method"
     STREAM_ERRORS_HAVE_STATUS = "an error at the start of a stream has a status, one within ends it"
     LAST_STATUS_IS_REPLY = "stream:false replies with the last status"
@@ -42,7 +39,6 @@ class Capability(StrEnum):
     VSCODE_ORIGIN = "vscode-webview:// is an allowed origin"
     VSCODE_FILE_ORIGIN = "vscode-file:// is an allowed origin"
     HOST_CASE_IGNORED = "the Host header is compared without case"
-    # store
     DELETE_MISSING_IS_404 = "deleting a missing model is 404"
     CORRUPT_MANIFEST_SKIPPED = "a manifest that cannot be read is skipped in listings"
     CORRUPT_MANIFEST_FAILS_LIST = "a manifest that cannot be read fails the whole listing"
@@ -55,7 +51,6 @@ class Capability(StrEnum):
     REALM_CHECKED = "a token is asked for at the registry's own host only"
     PULL_ALWAYS_TELLS_PRUNE = "pull always says that it removes unused layers"
     CONFIG_WITH_ROOTFS = "the config lists the layers"
-    # create
     MODELFILE = "create takes a Modelfile"
     MODELFILE_LOWER = "create asks for a modelfile, in small letters"
     MODELFILE_LINES = "a Modelfile's faults have their line"
@@ -74,7 +69,7 @@ class Capability(StrEnum):
     ARCHITECTURE_DEFAULTS = "gemma4 has a renderer, a parser and a stop of its own"
     MORE_ARCHITECTURE_DEFAULTS = "laguna and nemotron_h too"
     INFO = "create's info sets config values"
-    INFO_CHECKED = "…and is checked"
+    INFO_CHECKED = "…whose numbers must be whole"
     REMOTE = "cloud stubs: remote_host, remote_model"
     DRAFT = "draft models"
     SPLIT_MERGED = "split GGUFs are merged"
@@ -84,14 +79,12 @@ class Capability(StrEnum):
     QUANTIZE_BF16 = "BF16 can be quantized"
     TENSOR_BOUNDS_CHECKED = "a GGUF cut short is refused"
     FILE_TYPES_FEW = "the rare file types have no name"
-    # show and tags
     TENSORS = "tensors in show"
     CAPABILITIES_IN_SHOW = "capabilities in show"
     THINKING = "the capability thinking"
     ARRAYS_SHOWN = "model_info holds arrays of up to 1024 items"
     MODEL_INFO_ALWAYS = "model_info is there even when empty"
     TAGS_TELL_MORE = "tags tell capabilities, context and parent"
-    # running
     UNLOAD_WITHOUT_LOAD = "keep_alive 0 unloads at once"
     EMBED_LOADS = "an empty embed loads the model"
     WHOLE_SECONDS = "keep_alive numbers lose their fraction"
@@ -102,8 +95,6 @@ class Capability(StrEnum):
     CONTEXT_4096 = "the default context is 4096"
     CONTEXT_BY_MEMORY = "the default context depends on memory"
     VISION_CONTEXT = "vision models have a context of at least 2048"
-    PARALLEL_4 = "four parallel slots by default"
-    PARALLEL_2 = "two"
     PS_WAITS = "ps waits for an unload that is going on"
     PS_HIDES_LOADING = "a runner is listed only once it is loaded"
     AUTOMATIC_OPTIONS_FLOAT = "an unset num_ctx does not reload a runner that had none set"
@@ -118,7 +109,6 @@ class Capability(StrEnum):
     EMBED_DIMENSIONS = "embed takes a number of dimensions"
     QUANTIZER_LIBRARY = "quantizing is llama.cpp's library's work"
     QUANTIZER_EARLY = "quantizing is the first of the server's own quantizers' work"
-    # options
     TFS_Z = "the option tfs_z"
     PENALIZE_NEWLINE = "the option penalize_newline"
     MIROSTAT = "mirostat and the old memory options"
@@ -136,7 +126,6 @@ BOUNDS: dict[Capability, tuple[Release | None, Release | None]] = {
     Capability.CHAT_MINDS_CASE: ((0, 12, 0), (0, 15, 4)),
     Capability.CHAT_LOOKS_FIRST: ((0, 12, 0), None),
     Capability.SHOW_PARSES_NAME: ((0, 5, 2), None),
-    Capability.INVALID_MODEL_PATH: ((0, 5, 2), (0, 17, 7)),
     Capability.PUSH_NAMES_INVALID: ((0, 15, 0), None),
     Capability.METHODS_TOLD_APART: ((0, 7, 0), None),
     Capability.STREAM_ERRORS_HAVE_STATUS: ((0, 12, 6), None),
@@ -203,8 +192,6 @@ BOUNDS: dict[Capability, tuple[Release | None, Release | None]] = {
     Capability.CONTEXT_4096: ((0, 6, 7), None),
     Capability.CONTEXT_BY_MEMORY: ((0, 15, 5), None),
     Capability.VISION_CONTEXT: ((0, 11, 5), None),
-    Capability.PARALLEL_4: (None, (0, 6, 6)),
-    Capability.PARALLEL_2: ((0, 6, 7), (0, 9, 6)),
     Capability.PS_WAITS: ((0, 32, 4), None),
     Capability.PS_HIDES_LOADING: ((0, 30, 0), None),
     Capability.AUTOMATIC_OPTIONS_FLOAT: ((0, 30, 0), None),
