@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 Release = tuple[int, int, int]
 
+_TOO_LARGE = 2.0**128 - 2.0**103
+"""From here on, a number is rounded to infinity."""
+
 
 class Kind(StrEnum):
     """What a parameter takes."""
@@ -31,6 +34,11 @@ class Parameter(NamedTuple):
 
     def known_to(self, release: Release) -> bool:
         return (self.since is None or release >= self.since) and (self.until is None or release < self.until)
+
+
+def in_float32(number: float) -> bool:
+    """Whether a float of 32 bits, as which servers keep numbers, holds it; old ones refuse others at once."""
+    return abs(number) < _TOO_LARGE
 
 
 def _table() -> Mapping[str, Parameter]:

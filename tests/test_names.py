@@ -101,7 +101,8 @@ def test_names_are_shown_in_their_short_form(text: str, shown: str) -> None:
         ("a" * 351 + "/x/m", None),
         ("hf.co/x", "a name with a registry has three parts: `hf.co/NAMESPACE/x`"),
         ("localhost:5000/x", "a name with a registry has three parts: `localhost:5000/NAMESPACE/x`"),
-        ("m@sha256:abc", 'write `m: {pull: {pin: "sha256:abc"}}`'),
+        ("m@sha256:abc", "write `m`: pins to a digest are not supported yet"),
+        ("@sha256:abc", None),
         ("https://x/y/z", "write `x/y/z`"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.parameters import PARAMETERS, Kind
+from fleet.parameters import PARAMETERS, Kind, in_float32
 
 
 def test_the_table_is_whole_and_sorted() -> None:
@@ -48,3 +48,12 @@ def test_kinds(name: str, kind: Kind) -> None:
 )
 def test_which_release_knows_which_parameter(name: str, release: tuple[int, int, int], *, known: bool) -> None:
     assert PARAMETERS[name].known_to(release) is known
+
+
+@pytest.mark.parametrize(
+    ("number", "held"),
+    [(0, True), (-0.7, True), (1e-300, True), (3.4028235e38, True), (-3.4028235e38, True)]
+    + [(number, False) for number in (3.4028236e38, -3.5e38, 10**400, float("inf"), float("nan"))],
+)
+def test_what_a_float_of_32_bits_holds(number: float, *, held: bool) -> None:
+    assert in_float32(number) is held

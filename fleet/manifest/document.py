@@ -41,7 +41,14 @@ DOCUMENT_WHERE: Final = Key("where", WHERE.shape, "Narrows every entry of this d
 INVENTORY_KEYS: Final = (NAME, HOSTS, GROUPS, REGISTRIES, POLICY, FILE_ROOTS)
 """What an inventory of its own keeps out of manifests."""
 
-DOCUMENT: Final = Record(VERSION, *INVENTORY_KEYS, DOCUMENT_WHERE, MODELS, salvage=True)
+_ELSEWHERE: Final = {
+    "prune": "`prune` belongs under `policy`, where only `never` is supported yet",
+    "lock": "a lock file is not supported yet",
+    "lockfile": "a lock file is not supported yet",
+    **{name: f"`{name}` belongs under `policy`" for name in ("update", "protect", "max_deletes")},
+}
+
+DOCUMENT: Final = Record(VERSION, *INVENTORY_KEYS, DOCUMENT_WHERE, MODELS, elsewhere=_ELSEWHERE, salvage=True)
 
 
 @dataclass(frozen=True, slots=True)

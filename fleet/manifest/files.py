@@ -145,6 +145,10 @@ def reasons() -> Iterator[None]:
     """Turns what the system says of files into `Misread`."""
     try:
         yield
+    except Misread:
+        raise
+    except ValueError:
+        raise Misread("cannot be read: no file can have such a name") from None
     except (OSError, RuntimeError) as error:
         # pathlib has a RuntimeError for links that lead in a circle.
         reason = error.strerror if isinstance(error, OSError) else "symbolic links lead in a circle"

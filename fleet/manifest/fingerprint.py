@@ -10,10 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fleet.manifest.address import comparable
 from fleet.manifest.inventory import Host, Policy, Registry
 from fleet.manifest.item import AbsentItem, Alias, Create, Desired, Item, Pull, Source
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when the same state would give another digest than before."""
 
 
@@ -44,7 +45,7 @@ def _once(known: dict[int, Any], item: Item | AbsentItem) -> str:
 
 
 def _host(host: Host) -> list[Any]:
-    return [host.url, host.suspended is not None, host.capacity.vram, host.capacity.loaded, host.ephemeral]
+    return [comparable(host.url), host.suspended is not None, host.capacity.vram, host.capacity.loaded, host.ephemeral]
 
 
 def _item(item: Item) -> list[Any]:

@@ -47,7 +47,7 @@ def place_here(
             faults.add(place, HOSTS.name, "the inventory has no host")
         return Placed(hosts)
     try:
-        address = check_address(here.address)
+        address = check_address(here.address, lenient=True)
     except Misread as error:
         faults.add(Place("$OLLAMA_HOST", 1, 1), "", str(error), error.hint)
         return Placed(hosts)

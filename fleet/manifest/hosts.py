@@ -28,7 +28,7 @@ from fleet.manifest.inventory_format import (
 )
 from fleet.manifest.ranges import MOST_HOSTS, fill
 from fleet.manifest.record import Fields, Given, Key
-from fleet.manifest.words import host_key
+from fleet.manifest.words import host_key, host_names
 from fleet.names import HostName
 
 T = TypeVar("T")
@@ -46,6 +46,8 @@ class _Part:
 def assemble_hosts(documents: list[Document], faults: Faults, credentials_dir: str | None) -> dict[HostName, Host]:
     """The hosts of all documents by name, in order. Credentials may lie below their document's folder or the other."""
     groups = _groups(documents, faults)
+    if _too_many(documents, faults):
+        return {}
     found: dict[HostName, Host] = {}
     places: dict[str, Place] = {}
     for document in documents:
@@ -58,7 +60,7 @@ def assemble_hosts(documents: list[Document], faults: Faults, credentials_dir: s
                 place = part.fields.given["group"].place
                 faults.add(place, f"{path}.group", f"no group is called `{group_name}`", nearest(group_name, groups))
                 continue
-            for name in host_key(key):
+            for name in host_names(key):
                 if (before := places.get(name.lower())) is not None:
                     faults.add(given.place, path, f"the host `{name}` is at {before} already")
                     continue
@@ -69,10 +71,19 @@ def assemble_hosts(documents: list[Document], faults: Faults, credentials_dir: s
                     faults.add(given.place, path, f"{error} (for `{name}`)" if key != name else str(error), error.hint)
                     break
                 found[name] = host
-            if len(found) > MOST_HOSTS:
-                faults.add(given.place, path, f"more than {MOST_HOSTS:,} hosts")
-                return {}
     return dict(sorted(found.items()))
+
+
+def _too_many(documents: list[Document], faults: Faults) -> bool:
+    """Counts the hosts before any range is written out; more than allowed are a fault."""
+    total = 0
+    for document in documents:
+        for key, given in (document.fields[HOSTS] or {}).items():
+            total += host_key(key)
+            if total > MOST_HOSTS:
+                faults.add(given.place, f"hosts.{shown(key)}", f"more than {MOST_HOSTS:,} hosts")
+                return True
+    return False
 
 
 def _groups(documents: list[Document], faults: Faults) -> dict[str, _Part]:

@@ -63,7 +63,7 @@ class Host:
 
     name: HostName
     url: str
-    """As written; `fleet.ollama.endpoint` reads it by the rules of OLLAMA_HOST."""
+    """As written; `fleet.endpoint` reads it by the rules of OLLAMA_HOST."""
     place: Place
     group: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

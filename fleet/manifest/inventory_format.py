@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from fleet.manifest.address import check_address
+from fleet.manifest.address import check_template
 from fleet.manifest.inventory import Auth, NamePattern, Secret, Tls
-from fleet.manifest.ranges import MOST_HOSTS, placeholders
+from fleet.manifest.ranges import MOST_HOSTS
 from fleet.manifest.record import Fields, Key, ListOf, MapOf, OrEmpty, Record, ScalarOr
 from fleet.manifest.shape import Choice, Flag, JsonSchema, Parsed, Reader, Shape, Text, Whole
 from fleet.manifest.tree import Node
@@ -22,23 +21,13 @@ from fleet.manifest.words import (
     group_key,
     host_key,
     label_key,
+    path_template,
+    path_text,
     registry_key,
 )
 
-
-def _address(text: str) -> str:
-    placeholders(text)
-    check_address(re.sub(r"\{[^{}]*\}", "x", text))
-    return text
-
-
-def _path(text: str) -> str:
-    placeholders(text)
-    return text
-
-
-ADDRESS = Parsed("an address", _address)
-PATH = Parsed("a path", _path)
+ADDRESS = Parsed("an address", check_template)
+PATH = Parsed("a path", path_template)
 
 BEARER_FILE: Final = Key("bearer_file", PATH, "A file with the token to send as `Authorization: Bearer`.")
 BEARER_ENV: Final = Key("bearer_env", VARIABLE, "The environment variable with that token.")
@@ -122,10 +111,19 @@ UPDATE: Final = Key("update", Choice("missing", later=("locked", "always")), "Wh
 PRUNE: Final = Key("prune", Choice("never", later=("owned", "undeclared")), "Which models that nobody declares go.")
 PROTECT: Final[Key[tuple[NamePattern, ...]]] = Key("protect", ListOf(PATTERN), "Names that are never deleted.")
 MAX_DELETES: Final = Key("max_deletes", Whole(0), "How many models one host may lose in one pass.")
-POLICY: Final = Key("policy", Record(UPDATE, PRUNE, PROTECT, MAX_DELETES), "Guards of the whole fleet.")
+_PINS: Final = {
+    "pin": "`pin` belongs under `pull` of a model, and is not supported yet",
+    "lock": "a lock file is not supported yet",
+    "lockfile": "a lock file is not supported yet",
+}
+POLICY: Final = Key(
+    "policy", Record(UPDATE, PRUNE, PROTECT, MAX_DELETES, elsewhere=_PINS), "Guards of the whole fleet."
+)
 
 FILE_ROOTS: Final = Key(
-    "file_roots", ListOf(Text()), "Folders besides the manifest's own from which texts may be read."
+    "file_roots",
+    ListOf(Parsed("a path", path_text)),
+    "Folders besides the manifest's own from which texts may be read.",
 )
 
 

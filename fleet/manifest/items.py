@@ -116,6 +116,10 @@ class Making:
         if "create.license" in gives:
             texts = gives["create.license"].value
             values["license"] = tuple(self._text(variant, "create.license", one) for one in texts)
+            for number, text in enumerate(values["license"], 1):
+                if not text:
+                    # Nobody means it, and what a server makes of it could not be recognised.
+                    raise self._fault(variant, "create.license", f"text {number} of {len(texts)} is empty")
         return Create(base=base.value, parameters=_parameters(gives, "create.parameters."), **values)
 
     def _text(self, variant: Variant, key: str, value: str | FileText) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fleet.manifest.faults import Misread
 from fleet.manifest.item import Message
-from fleet.manifest.ranges import placeholders
 from fleet.manifest.record import Key, ListOf, MapOf, OrEmpty, Record, ScalarOr
-from fleet.manifest.shape import Choice, Flag, JsonSchema, Number, Reader, Shape, Text, Whole
+from fleet.manifest.shape import Choice, Flag, JsonSchema, Number, Parsed, Reader, Shape, Text, Whole
 from fleet.manifest.tree import Node, Scalar
-from fleet.manifest.words import BUILTIN, KEEP_ALIVE, MODEL, SELECTOR, SEMVER, model_key
+from fleet.manifest.words import BUILTIN, KEEP_ALIVE, MODEL, SELECTOR, SEMVER, model_key, path_template
 from fleet.manifest.written import FileText
 from fleet.parameters import PARAMETERS, Kind
 
@@ -25,17 +23,18 @@ class Content(Shape[str | FileText]):
 
     wants = "text, or `{file: PATH}`"
     record = Record(
-        Key("file", Text(), "The file, from the manifest's folder; `{LABEL}` stands for a host's label.", needed=True)
+        Key(
+            "file",
+            Parsed("a path", path_template),
+            "The file, from the manifest's folder; `{LABEL}` stands for a host's label.",
+            needed=True,
+        )
     )
 
     def read(self, node: Node, path: str, reader: Reader) -> str | FileText:
         if isinstance(node, Scalar):
             return self.scalar(node, path, reader).text
         given = self.record.read(node, path, reader).given["file"]
-        try:
-            placeholders(given.value)
-        except Misread as error:
-            raise reader.wrong(node.mark, f"{path}.file", str(error), error.hint) from None
         return FileText(reader.folder, given.value, given.place)
 
     def schema(self) -> JsonSchema:
@@ -89,6 +88,8 @@ _WARM: Final = Record(
     title="warm",
 )
 
+_WARM_OR_NOT: Final = "`true`, `false` or a map"
+
 WHERE: Final = Key("where", SELECTOR, "The hosts this is for, as `env=prod,site in (tokyo,osaka),vram>=80GB`.")
 ALLOW_EMPTY: Final = Key("allow_empty", Flag(), "It is no mistake that `where` matches no host.")
 
@@ -98,18 +99,32 @@ _SETTABLE: Final[tuple[Key[Any], ...]] = (
         Record(
             Key("update", Choice("missing", later=("locked", "always")), "When the model counts as current."),
             later=("pin", "from"),
+            elsewhere={"digest": "a digest is pinned by `pin`, which is not supported yet"},
         ),
         "Have the model on disk, pulled from its registry.",
     ),
     Key("create", _CREATE, "Make the model from another one."),
     Key("alias", MODEL, "A copy that follows this model: the same content, no disk."),
     Key("absent", Flag(only=True), "The model must be gone; the key may be a glob."),
-    Key("warm", ScalarOr(Flag(), _WARM), "Keep the model in memory: `true` for ever, or a map."),
+    Key(
+        "warm",
+        ScalarOr(Flag(wants=_WARM_OR_NOT), _WARM, wants=_WARM_OR_NOT),
+        "Keep the model in memory: `true` for ever, or a map.",
+    ),
     Key("protect", Flag(), "Never delete the model."),
     Key("freeze", Flag(), "Never change the model at all."),
 )
 _LATER: Final = ("check", "push", "replace")
 _RESERVED: Final = ("rollout", "limits")
+_ELSEWHERE: Final = {
+    "pin": "`pin` belongs under `pull`, and is not supported yet",
+    "digest": "a digest is pinned by `pin` under `pull`, which is not supported yet",
+    "update": "`update` belongs under `pull`",
+    "prune": "`prune` belongs under `policy`, where only `never` is supported yet",
+    **{name: f"`{name}` belongs under `create`, and is not supported yet" for name in _CREATE.later},
+    **{name: f"`{name}` belongs under `create`" for name in _CREATE.keys},
+    **{name: f"`{name}` belongs under `warm`" for name in _WARM.keys},
+}
 _ONE_SOURCE: Final[JsonSchema] = {
     "allOf": [
         {"not": {"required": [one, other]}} for number, one in enumerate(SOURCES) for other in SOURCES[number + 1 :]
@@ -119,10 +134,21 @@ _ONE_SOURCE: Final[JsonSchema] = {
 OVERRIDE_WHERE: Final = Key("where", SELECTOR, "The hosts for which this holds instead.", needed=True)
 OVERRIDES: Final = Key(
     "overrides",
-    ListOf(Record(OVERRIDE_WHERE, *_SETTABLE, later=_LATER, reserved=_RESERVED), least=1, most=100),
+    ListOf(
+        Record(OVERRIDE_WHERE, *_SETTABLE, later=_LATER, reserved=_RESERVED, elsewhere=_ELSEWHERE), least=1, most=100
+    ),
     "What holds for some hosts instead: maps merge, lists replace; no key may be set twice for one host.",
 )
-ENTRY: Final = Record(*_SETTABLE, WHERE, ALLOW_EMPTY, OVERRIDES, later=_LATER, reserved=_RESERVED, together=_ONE_SOURCE)
+ENTRY: Final = Record(
+    *_SETTABLE,
+    WHERE,
+    ALLOW_EMPTY,
+    OVERRIDES,
+    later=_LATER,
+    reserved=_RESERVED,
+    elsewhere=_ELSEWHERE,
+    together=_ONE_SOURCE,
+)
 MODELS: Final[Key[dict[str, Any]]] = Key(
     "models",
     MapOf(OrEmpty(ENTRY), model_key, most=MOST_ENTRIES, salvage=True),

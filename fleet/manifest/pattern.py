@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from fleet.manifest.faults import Misread, quoted
 from fleet.manifest.glob import compiled
 from fleet.manifest.inventory import NamePattern
 from fleet.names import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, InvalidName, ModelName
+
+_FENCE = "/:"
+"""What parts a name; a star or question mark never stands for it."""
 
 
 def parse_pattern(text: str) -> NamePattern:
@@ -38,9 +41,32 @@ def matches(pattern: str, name: ModelName) -> bool:
     )
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether there could be a name that both patterns stand for."""
+    return all(_meet(left.lower(), right.lower()) for left, right in zip(_split(one), _split(other), strict=True))
+
+
+def _meet(left: str, right: str) -> bool:
+    """Whether some text is matched by both globs; parts of names are short."""
+
+    @cache
+    def from_here(i: int, j: int) -> bool:
+        if i == len(left) or j == len(right):
+            return not (left[i:] + right[j:]).strip("*")
+        one, other = left[i], right[j]
+        if one == "*":
+            return from_here(i + 1, j) or (other not in _FENCE and from_here(i, j + 1))
+        if other == "*":
+            return from_here(i, j + 1) or (one not in _FENCE and from_here(i + 1, j))
+        same = one == other or (one == "?" and other not in _FENCE) or (other == "?" and one not in _FENCE)
+        return same and from_here(i + 1, j + 1)
+
+    return from_here(0, 0)
+
+
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(compiled(part, fence="/:") for part in _split(pattern))
+    return tuple(compiled(part, fence=_FENCE) for part in _split(pattern))
 
 
 def _split(pattern: str) -> tuple[str, str, str, str]:

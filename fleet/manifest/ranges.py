@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
+from math import prod
 from string import ascii_letters
 
 from fleet.manifest.faults import Misread, nearest, quoted
@@ -14,6 +15,8 @@ MOST_HOSTS = 10_000
 
 _RANGE = re.compile(r"\[([^\[\]]*)\]")
 _BOUNDS = re.compile(r"(?:([0-9]{1,9}):([0-9]{1,9})|([A-Za-z]):([A-Za-z]))(?::([1-9][0-9]{0,4}))?\Z")
+_Choice = tuple[range, Callable[[int], str]]
+"""Numbers, and how each is spelled."""
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -22,17 +25,28 @@ def expand(text: str) -> list[str]:
 
     Several ranges in one name multiply; a name without one is itself. Raises `Misread`.
     """
+    return ["".join(parts) for parts in product(*([spell(one) for one in those] for those, spell in _choices(text)))]
+
+
+def extent(text: str) -> tuple[int, str]:
+    """How many names `expand` would give, and the last of them, which is the longest; makes no other. Raises `Misread`."""
+    choices = _choices(text)
+    return prod(len(those) for those, _ in choices), "".join(spell(those[-1]) for those, spell in choices)
+
+
+def _choices(text: str) -> list[_Choice]:
     pieces = _RANGE.split(text)
-    choices = [[piece] if number % 2 == 0 else _choices(piece, text) for number, piece in enumerate(pieces)]
-    total = 1
-    for choice in choices:
-        total *= len(choice)
-    if total > MOST_HOSTS:
+    choices = [_word(piece) if number % 2 == 0 else _choice(piece, text) for number, piece in enumerate(pieces)]
+    if (total := prod(len(those) for those, _ in choices)) > MOST_HOSTS:
         raise Misread(f"{quoted(text)} makes {total:,} hosts, more than {MOST_HOSTS:,}")
-    return ["".join(parts) for parts in product(*choices)]
+    return choices
 
 
-def _choices(bounds: str, text: str) -> list[str]:
+def _word(piece: str) -> _Choice:
+    return range(1), lambda _: piece
+
+
+def _choice(bounds: str, text: str) -> _Choice:
     match = _BOUNDS.match(bounds)
     if not match:
         raise Misread(
@@ -44,7 +58,7 @@ def _choices(bounds: str, text: str) -> list[str]:
         low, high = ascii_letters.index(start), ascii_letters.index(end)
         if low > high or start.islower() != end.islower():
             raise Misread(f"{quoted(text)}: `[{bounds}]` runs backwards")
-        return list(ascii_letters[low : high + 1 : every])
+        return range(low, high + 1, every), ascii_letters.__getitem__
     padded = first.startswith("0") and len(first) > 1
     if padded and len(first) != len(last):
         raise Misread(f"{quoted(text)}: both ends of `[{bounds}]` need the same number of digits")
@@ -53,7 +67,7 @@ def _choices(bounds: str, text: str) -> list[str]:
     if (int(last) - int(first)) // every >= MOST_HOSTS:
         raise Misread(f"{quoted(text)} makes more than {MOST_HOSTS:,} hosts")
     width = len(first) if padded else 0
-    return [str(number).zfill(width) for number in range(int(first), int(last) + 1, every)]
+    return range(int(first), int(last) + 1, every), lambda number: str(number).zfill(width)
 
 
 def placeholders(template: str) -> list[str]:
@@ -62,6 +76,12 @@ def placeholders(template: str) -> list[str]:
     if "{" in (rest := _PLACEHOLDER.sub("", template)) or "}" in rest or "" in keys:
         raise Misread(f"{quoted(template)}: a brace without its other one", hint="write `{name}` or `{LABEL}`")
     return keys
+
+
+def filled_with(template: str, word: str) -> str:
+    """The template with this word for every key, to see what may come of it. Raises `Misread` as `placeholders` does."""
+    placeholders(template)
+    return _PLACEHOLDER.sub(lambda _: word, template)
 
 
 def fill(template: str, known: Mapping[str, str]) -> str:

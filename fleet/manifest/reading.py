@@ -49,7 +49,10 @@ def read_documents(content: bytes, file: str, faults: Faults, *, parser: Parser 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         spot = place_of(file, mark) if mark else Place(file, 1, 1)
-        faults.add(spot, "", f"this is no YAML: {error.problem or error.context}")
+        if mark and text.decode()[mark.index : mark.index + 1] == "\t":
+            faults.add(spot, "", "a tab; YAML is indented with spaces")
+        else:
+            faults.add(spot, "", f"this is no YAML: {error.problem or error.context}")
         return []
     except (yaml.YAMLError, ValueError) as error:
         # The parser in Python lets plain ValueErrors out, for an escape beyond Unicode for example.

@@ -57,7 +57,8 @@ class Fields:
 
 
 class Record(Shape[Fields]):
-    """A map with known keys. `later` are keys that fleet knows and cannot do yet; `reserved` have no meaning yet.
+    """A map with known keys. `later` are keys that fleet knows and cannot do yet; `reserved` have no meaning yet;
+    `elsewhere` tells of keys that people look for here where they belong.
 
     `title` names the record in the JSON Schema, `together` holds rules between keys there. With `salvage`, what is sound is given in spite of
     faults beside it, so that more can be found wrong at once; that there were faults is known to the reader's list.
@@ -70,6 +71,7 @@ class Record(Shape[Fields]):
         *keys: Key[Any],
         later: tuple[str, ...] = (),
         reserved: tuple[str, ...] = (),
+        elsewhere: dict[str, str] | None = None,
         title: str = "",
         together: JsonSchema | None = None,
         salvage: bool = False,
@@ -77,6 +79,7 @@ class Record(Shape[Fields]):
         self.keys = {key.name: key for key in keys}
         self.later = later
         self.reserved = reserved
+        self.elsewhere = elsewhere or {}
         self.title = title
         self.together = together or {}
         self.salvage = salvage
@@ -111,6 +114,8 @@ class Record(Shape[Fields]):
             return "this is not supported yet", None
         if name in self.reserved:
             return "this key is reserved for a later version", None
+        if name in self.elsewhere:
+            return self.elsewhere[name], None
         return "unknown key", nearest(name, self.keys)
 
     def schema(self) -> JsonSchema:
@@ -210,10 +215,10 @@ class ListOf(Shape[tuple[T, ...]]):
 class ScalarOr(Shape[S | T]):
     """Two forms of one thing: the short one as a scalar, the long one as a map or a list."""
 
-    def __init__(self, short: Shape[S], long: Shape[T]) -> None:
+    def __init__(self, short: Shape[S], long: Shape[T], *, wants: str | None = None) -> None:
         self.short = short
         self.long = long
-        self.wants = f"{short.wants} or {long.wants}"
+        self.wants = wants or f"{short.wants} or {long.wants}"
 
     def read(self, node: Node, path: str, reader: Reader) -> S | T:
         if not isinstance(node, Scalar):

@@ -15,6 +15,7 @@ from fleet.manifest.faults import Faults, Misread, nearest, quoted
 from fleet.manifest.inventory import Place
 from fleet.manifest.tree import Mark, Node, Scalar, Sequence, place_of
 from fleet.names import InvalidName
+from fleet.parameters import in_float32
 from fleet.quantities import InvalidQuantity
 
 T = TypeVar("T")
@@ -142,9 +143,9 @@ class Choice(Shape[str]):
 class Flag(Shape[bool]):
     """`true` or `false`; where `only` is given, nothing but that."""
 
-    def __init__(self, only: bool | None = None) -> None:
+    def __init__(self, only: bool | None = None, *, wants: str | None = None) -> None:
         self.only = only
-        self.wants = "`true` or `false`" if only is None else f"`{str(only).lower()}`"
+        self.wants = wants or ("`true` or `false`" if only is None else f"`{str(only).lower()}`")
 
     def read(self, node: Node, path: str, reader: Reader) -> bool:
         scalar = self.scalar(node, path, reader)
@@ -182,7 +183,7 @@ class Whole(Shape[int]):
 
 
 class Number(Shape[float]):
-    """A number with or without a fraction."""
+    """A number with or without a fraction, which a float of 32 bits can hold."""
 
     wants = "a number"
 
@@ -192,9 +193,9 @@ class Number(Shape[float]):
             hint = "without quotes" if scalar.style and _NUMBER.match(scalar.text) else None
             raise reader.wrong(scalar.mark, path, f"wants {self.wants}, not {quoted(scalar.text)}", hint)
         value = float(scalar.text)
-        if value in {float("inf"), float("-inf")}:
-            raise reader.wrong(scalar.mark, path, f"{quoted(scalar.text)} is too large")
+        if not in_float32(value):
+            raise reader.wrong(scalar.mark, path, f"{quoted(scalar.text)} is more than servers can hold")
         return value
 
     def schema(self) -> JsonSchema:
-        return {"type": "number"}
+        return {"type": "number", "minimum": -(2.0**128), "maximum": 2.0**128}

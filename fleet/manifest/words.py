@@ -7,7 +7,7 @@ import re
 from fleet.manifest.faults import Misread, quoted
 from fleet.manifest.glob import is_glob
 from fleet.manifest.pattern import RESERVED, parse_pattern
-from fleet.manifest.ranges import expand
+from fleet.manifest.ranges import expand, extent, placeholders
 from fleet.manifest.selector import RESERVED_KEYS, Selector
 from fleet.manifest.shape import Parsed, Reader, Shape, Text
 from fleet.manifest.tree import Node
@@ -43,9 +43,17 @@ def model_key(text: str) -> object:
     return parse_pattern(text) if is_glob(text) else model_name(text)
 
 
-def host_key(text: str) -> list[HostName]:
-    """A key of `hosts`: a name or a range of names. Raises `Misread` or `InvalidName`."""
-    return [HostName.parse(name) for name in expand(text)]
+def host_key(text: str) -> int:
+    """How many hosts a key of `hosts` makes, a name or a range of names. Raises `Misread` or `InvalidName`."""
+    number, last = extent(text)
+    # All of them have the same letters but for those of the range, and none is longer than the last.
+    HostName.parse(last)
+    return number
+
+
+def host_names(text: str) -> list[HostName]:
+    """The names that such a key makes."""
+    return [HostName(name) for name in expand(text)]
 
 
 def label_key(text: str) -> str:
@@ -64,6 +72,19 @@ def group_key(text: str) -> str:
 
 def registry_key(text: str) -> str:
     return _checked(_REGISTRY, text, "registry (`HOST` or `HOST:PORT`)")
+
+
+def path_text(text: str) -> str:
+    """The path of a file or folder. Raises `Misread` for what no path holds."""
+    if any(letter < " " for letter in text):
+        raise Misread(f"{quoted(text)}: a path holds no control characters")
+    return text
+
+
+def path_template(text: str) -> str:
+    """A path in which keys of the host may stand between braces. Raises `Misread`."""
+    placeholders(path_text(text))
+    return text
 
 
 def _checked(grammar: re.Pattern[str], text: str, kind: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
-from fleet.ollama.failure import Doing, Kind, ModelMissing, Verdict, classify
+from fleet.ollama.failure import Doing, ModelMissing, classify
 from fleet.ollama.foreign import clean
 
 _TAGS = re.compile(r"<(?:script|style).*?(?:</(?:script|style)>|\Z)|<[^>]{0,1000}>", re.DOTALL | re.IGNORECASE)
@@ -49,16 +49,16 @@ def refusal(answer: Answer, *, doing: Doing, where: str, changing: bool) -> Host
     ours = words is not None
     if words is None:
         words = " ".join(_TAGS.sub(" ", answer.body.decode(errors="replace")).split())
-    verdict = classify(words, status=answer.status, doing=doing) if ours else _of_others(answer, words)
+    code = classify(words, status=answer.status, doing=doing) if ours else _of_others(answer, words)
     if 300 <= answer.status < 400:
-        return _answered(verdict, answer.status, f"{where} redirects to {_target(answer)}, which is not followed")
+        return _answered(code, answer.status, f"{where} redirects to {_target(answer)}, which is not followed")
     told = clean(words) or None
     message = f"{where} answered {answer.status}" + (f": `{told}`" if told else "")
-    if changing and not ours and answer.status >= 500 and verdict.code is not Code.BUSY:
+    if changing and not ours and answer.status >= 500 and code is not Code.BUSY:
         # A proxy that lost patience or a handler that broke: the work may go on behind it.
-        return OutcomeUnknown(message, code=verdict.code, hint=verdict.code.value.cure, told=told)
+        return OutcomeUnknown(message, code=code, hint=code.cure, told=told)
     missing = ours and answer.status == 404
-    return _answered(verdict, answer.status, message, told=told, missing=missing)
+    return _answered(code, answer.status, message, told=told, missing=missing)
 
 
 def error_line(words: str, status: str, *, doing: Doing, where: str) -> HostAnswered:
@@ -66,13 +66,13 @@ def error_line(words: str, status: str, *, doing: Doing, where: str) -> HostAnsw
     flagged = int(status) if status.isascii() and status.isdigit() else 200
     told = clean(words) or None
     message = f"{where} ended with an error: `{told or 'no words'}`"
-    verdict = classify(words, status=flagged, doing=doing)
-    return _answered(verdict, 200, message, told=told, missing=flagged == 404)
+    code = classify(words, status=flagged, doing=doing)
+    return _answered(code, 200, message, told=told, missing=flagged == 404)
 
 
 def not_ollama(where: str, why: str, status: int = 200) -> HostAnswered:
     """The error for a reply of the right status that cannot be read."""
-    return _answered(Verdict(Code.NOT_OLLAMA, Kind.TRANSIENT), status, f"{where} does not answer as Ollama does: {why}")
+    return _answered(Code.NOT_OLLAMA, status, f"{where} does not answer as Ollama does: {why}")
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:
@@ -88,21 +88,18 @@ def retry_after(answer: Answer, now: datetime) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def _of_others(answer: Answer, words: str) -> Verdict:
+def _of_others(answer: Answer, words: str) -> Code:
     """Without Ollama's own words, the status alone counts; a 404 then means that no Ollama is there."""
     if answer.status == 404 or answer.status < 300:
-        return Verdict(Code.NOT_OLLAMA, Kind.TRANSIENT)
-    verdict = classify("", status=answer.status, doing=Doing.OBSERVE)
+        return Code.NOT_OLLAMA
     if answer.status == 403 and words:
-        return Verdict(Code.UNAUTHORIZED, Kind.CREDENTIALS)
-    return verdict
+        return Code.UNAUTHORIZED
+    return classify("", status=answer.status, doing=Doing.OBSERVE)
 
 
-def _answered(
-    verdict: Verdict, status: int, message: str, *, told: str | None = None, missing: bool = False
-) -> HostAnswered:
+def _answered(code: Code, status: int, message: str, *, told: str | None = None, missing: bool = False) -> HostAnswered:
     kind = ModelMissing if missing else HostAnswered
-    return kind(message, code=verdict.code, status=status, hint=verdict.code.value.cure, told=told)
+    return kind(message, code=code, status=status, hint=code.cure, told=told)
 
 
 def _target(answer: Answer) -> str:

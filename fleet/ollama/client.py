@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from fleet.codes import Code
+from fleet.endpoint import Endpoint
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.names import Digest
 from fleet.ollama import wire
 from fleet.ollama.answer import Answer, error_line, error_text, not_ollama, refusal, retry_after
 from fleet.ollama.credentials import Credentials, Trust
-from fleet.ollama.endpoint import Endpoint
 from fleet.ollama.failure import Doing, ModelMissing
 from fleet.ollama.limits import Limits, Retries
 from fleet.ollama.link import Link, SilentError, Transport

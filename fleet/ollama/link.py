@@ -15,10 +15,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 import httpx2
 
 from fleet.codes import Code
+from fleet.endpoint import Endpoint
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.ollama.answer import Answer, not_ollama, refusal
 from fleet.ollama.credentials import Credentials, Trust, plain_context, tls_context
-from fleet.ollama.endpoint import Endpoint
 from fleet.ollama.failure import Doing
 from fleet.ollama.foreign import clean
 from fleet.ollama.limits import Limits

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fleet.parameters import in_float32
+
 ROLES = frozenset({"system", "user", "assistant"})
 
 
@@ -78,6 +80,8 @@ def _parameter(name: str, value: str | float | bool | Sequence[str]) -> Iterator
     if isinstance(value, bool):
         yield "true" if value else "false"
     elif isinstance(value, int | float):
+        if not in_float32(value):
+            raise NotExpressibleError(field, "no number of 32 bits can hold it")
         # Old servers refuse `8192.0` for a whole number, and take `1` for a fraction.
         yield repr(int(value) if float(value).is_integer() else value)
     elif isinstance(value, str):

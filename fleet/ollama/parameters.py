@@ -9,7 +9,7 @@ import math
 from typing import TypeGuard, assert_never
 
 from fleet.ollama.versions import Version
-from fleet.parameters import PARAMETERS, Kind
+from fleet.parameters import PARAMETERS, Kind, in_float32
 
 _LARGEST = 1 << 53
 """JSON numbers pass through 64-bit floats on the server."""
@@ -52,7 +52,7 @@ def check(name: str, value: object) -> str | None:
         case Kind.TEXTS:
             fits = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
         case Kind.NUMBER:
-            fits = _is_number(value)
+            fits = _is_number(value) and in_float32(value)
         case Kind.INTEGER:
             # The server cuts fractions off without a word.
             fits = _is_number(value) and value == int(value) and abs(value) <= _LARGEST
@@ -62,4 +62,6 @@ def check(name: str, value: object) -> str | None:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)

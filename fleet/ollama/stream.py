@@ -6,6 +6,7 @@ as progress (`ollama-api.md` 10.6), so what counts is bytes over time and not li
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -14,8 +15,11 @@ from fleet.ollama.limits import Limits
 from fleet.ollama.wire import Progress
 
 SUCCESS = "success"
-_DISTINCT = 20_000
+_DISTINCT = 2000
 """Statuses and digests that one stream may show; the largest models have some hundred layers."""
+_TOLD_APART = 200
+"""Characters of a status or digest; what differs only behind them is the same."""
+_DIGITS = re.compile(r"[0-9]+")
 
 
 class Phase(StrEnum):
@@ -54,6 +58,7 @@ class Watch:
         self._clock = clock
         self._seen: set[tuple[str, str | None]] = set()
         self._completed: dict[str, int] = {}
+        self._total: dict[str, int] = {}
         self._moved = 0
         self._since = clock()
         self._base = 0
@@ -75,7 +80,7 @@ class Watch:
     def hear(self, progress: Progress) -> None:
         """Takes one line in. Raises `StalledError` or `ChatterError`."""
         self.phase = self._phase_of(progress)
-        news = (progress.status, progress.digest)
+        news = _apart(progress)
         if news not in self._seen:
             if len(self._seen) >= _DISTINCT:
                 raise ChatterError
@@ -100,15 +105,24 @@ class Watch:
         return 1, max(self.patience, self._limits.stall_window)
 
     def _count(self, progress: Progress) -> None:
-        """Adds what is new: `completed` may be absent at zero, fall, or be nonsense; its highest value counts."""
-        if progress.digest is None or progress.completed is None:
+        """Adds what is new: `completed` may be absent at zero, fall, or be nonsense; its highest value counts.
+
+        It counts up to the total, which is the first one told: a layer has one size, and one end.
+        """
+        if progress.digest is None:
             return
-        before = self._completed.get(progress.digest, 0)
-        if progress.completed <= before:
+        digest = progress.digest[:_TOLD_APART]
+        if progress.total is not None and progress.total > 0:
+            self._total.setdefault(digest, progress.total)
+        if progress.completed is None:
             return
-        self._completed[progress.digest] = progress.completed
-        self._moved += progress.completed - before
-        if progress.total is not None and before < progress.total <= progress.completed:
+        before, total = self._completed.get(digest, 0), self._total.get(digest)
+        completed = progress.completed if total is None else min(progress.completed, total)
+        if completed <= before:
+            return
+        self._completed[digest] = completed
+        self._moved += completed - before
+        if completed == total:
             # The end of a layer is progress, however small it was.
             self._begin()
 
@@ -120,3 +134,11 @@ class Watch:
         if progress.digest is not None:
             return Phase.MOVING
         return Phase.VERIFYING if progress.status.startswith("verifying") else Phase.TALKING
+
+
+def _apart(progress: Progress) -> tuple[str, str | None]:
+    """What makes a line another one than those before it: of one digest, numbers in the status do not."""
+    status = progress.status[:_TOLD_APART]
+    if progress.digest is None:
+        return status, None
+    return _DIGITS.sub("0", status), progress.digest[:_TOLD_APART]

@@ -1,6 +1,7 @@
 """The shapes of replies, as frozen values (`ollama-api.md` 4, 5, 10-12).
 
-What a server need not send has a default; unknown keys are ignored, nulls count as not sent. Texts are as the server
+What a server need not send has a default; unknown keys are ignored, nulls count as not sent, but for a model that is
+null: to drop it would be to say that it is not there. Texts are as the server
 sent them: whoever shows one calls `foreign.clean`.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ def _spelled(value: object) -> str:
     return "" if number is None or not 0 <= number <= 999 else str(number)
 
 
+Size = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""Bytes, as Go counts them. No Python runs for it: a thousand hosts list some ten thousand models."""
 Moment = Annotated[datetime | None, BeforeValidator(moment)]
 Number = Annotated[int | None, BeforeValidator(_number)]
 Status = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else _spelled(value))]
@@ -89,7 +92,7 @@ class Listed:
     """In the server's spelling, which is the one to send back."""
     digest: str
     """SHA-256 of the image manifest: bare hex, read by `Digest.parse`."""
-    size: int = 0
+    size: Size = 0
     """Bytes of all layers; shared ones count for every model."""
     modified_at: str = ""
     """No evidence of change: every pull moves it. Kept as text for that reason."""
@@ -107,9 +110,9 @@ class Running:
 
     name: str
     digest: str
-    size: int = 0
+    size: Size = 0
     """Bytes in all."""
-    size_vram: int = 0
+    size_vram: Size = 0
     expires_at: Moment = None
     """In the past while a request runs; centuries ahead for ever."""
     context_length: int | None = None
@@ -291,13 +294,20 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _forgiven(value: Any) -> Any:
-    """The same without nulls, which mean `not sent` to Go, and without halves of surrogate pairs."""
+def _forgiven(value: Any, *, whole: bool = False) -> Any:
+    """The same without nulls, which mean `not sent` to Go, and without halves of surrogate pairs.
+
+    A list that is `whole` keeps its nulls.
+    """
     if isinstance(value, dict):
         # An explicit `models: null` is an empty listing, while no `models` at all is no listing.
-        return {_whole(key): _forgiven(item) for key, item in value.items() if item is not None or key in _NULLABLE}
+        return {
+            _whole(key): _forgiven(item, whole=key == "models")
+            for key, item in value.items()
+            if item is not None or key in _NULLABLE
+        }
     if isinstance(value, list):
-        return [_forgiven(item) for item in value if item is not None]
+        return [_forgiven(item) for item in value if whole or item is not None]
     return _whole(value) if isinstance(value, str) else value
 
 

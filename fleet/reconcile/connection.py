@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from fleet.endpoint import Endpoint
 from fleet.manifest.inventory import Host
 from fleet.ollama.client import Client
 from fleet.ollama.credentials import Credentials, Trust
-from fleet.ollama.endpoint import Endpoint
 from fleet.ollama.limits import Limits, Retries
 from fleet.settings import Settings
 

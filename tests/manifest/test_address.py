@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.endpoint import Endpoint, EndpointError
 from fleet.manifest.address import check_address, comparable
 from fleet.manifest.faults import Misread
 
@@ -15,21 +18,23 @@ STEADY = settings(deadline=None)
 @pytest.mark.parametrize(
     ("text", "same"),
     [
-        ("", "http://127.0.0.1:11434/"),
-        ("example.com", "http://example.com:11434/"),
-        (" 'Example.com:1234' ", "http://example.com:1234/"),
-        ("http://example.com", "http://example.com:80/"),
-        ("HTTPS://example.com", "https://example.com:443/"),
-        (":1234", "http://127.0.0.1:1234/"),
-        ("0.0.0.0", "http://127.0.0.1:11434/"),
-        ("localhost", "http://127.0.0.1:11434/"),
-        ("[::]", "http://::1:11434/"),
-        ("::1", "http://::1:11434/"),
-        ("[::1]:1234", "http://::1:1234/"),
-        ("example.com:99999", "http://example.com:11434/"),
-        ("http://example.com:x", "http://example.com:80/"),
-        ("http://example.com/ollama/", "http://example.com:80//ollama".replace("//ollama", "/ollama")),
-        ("ollama.com", "https://ollama.com:443/"),
+        ("", "http://127.0.0.1:11434"),
+        ("example.com", "http://example.com:11434"),
+        (" 'Example.com:1234' ", "http://example.com:1234"),
+        ("http://example.com", "http://example.com:80"),
+        ("HTTPS://example.com", "https://example.com:443"),
+        (":1234", "http://127.0.0.1:1234"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("localhost", "http://127.0.0.1:11434"),
+        ("[::]", "http://[::1]:11434"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]:1234", "http://[::1]:1234"),
+        ("http://example.com/ollama/", "http://example.com:80/ollama"),
+        ("ollama.com", "https://ollama.com:443"),
+        ("http://h:11434", "http://h:11434"),
+        ("h", "http://h:11434"),
+        ("H:11434/", "http://h:11434"),
+        ("h.", "http://h:11434"),
     ],
 )
 def test_one_spelling_for_one_server(text: str, same: str) -> None:
@@ -43,6 +48,25 @@ def test_one_spelling_for_one_server(text: str, same: str) -> None:
 def test_what_no_address_may_hold(text: str) -> None:
     with pytest.raises(Misread):
         check_address(text)
+
+
+@pytest.mark.parametrize("text", ["http://x:abc", "x:99999", "x:-1", "x:", "x:\u0663", "https://[::1]:0"])
+def test_a_port_that_cannot_be_is_a_fault_but_for_ollamas_own_variable(text: str) -> None:
+    with pytest.raises(Misread, match="the port is no number from 1 to 65535"):
+        check_address(text)
+    assert check_address(text, lenient=True) == text
+
+
+@given(st.text(max_size=40))
+def test_what_no_client_would_connect_to_is_no_address(text: str) -> None:
+    try:
+        endpoint = Endpoint.parse(text)
+    except EndpointError as error:
+        with pytest.raises(Misread, match=re.escape(str(error))):
+            check_address(text, lenient=True)
+        return
+    assert check_address(text, lenient=True) == text
+    assert comparable(text) == comparable(endpoint.url)
 
 
 @STEADY

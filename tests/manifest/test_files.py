@@ -224,3 +224,9 @@ def test_more_text_than_anybody_has(tmp_path: Path) -> None:
     assert faults_of("a.yaml", folder=tmp_path) == [
         "a.yaml:19:27: models.m16.create.system: 16.txt: texts of more than 16 MiB in all"
     ]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Misread, match="no file can have such a name"):
+        read_below(tmp_path, tmp_path / name)

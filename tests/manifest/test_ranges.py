@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.manifest.faults import Misread
-from fleet.manifest.ranges import expand, fill
+from fleet.manifest.faults import ManifestErrors, Misread
+from fleet.manifest.load import load
+from fleet.manifest.ranges import expand, extent, fill
 
 STEADY = settings(deadline=None)
 
@@ -28,6 +32,7 @@ STEADY = settings(deadline=None)
 )
 def test_a_range_is_many_names(text: str, names: list[str]) -> None:
     assert expand(text) == names
+    assert extent(text) == (len(names), names[-1])
 
 
 @pytest.mark.parametrize(
@@ -48,8 +53,9 @@ def test_a_range_is_many_names(text: str, names: list[str]) -> None:
     ],
 )
 def test_what_is_no_range(text: str) -> None:
-    with pytest.raises(Misread):
-        expand(text)
+    for read in (expand, extent):
+        with pytest.raises(Misread):
+            read(text)
 
 
 @STEADY
@@ -60,6 +66,7 @@ def test_every_number_of_a_range_is_there_once(first: int, more: int, step: int,
     names = expand(f"x[{low}:{high}:{step}]")
     assert [int(name[1:]) for name in names] == list(range(first, last + 1, step))
     assert not width or len({len(name) for name in names}) == 1
+    assert extent(f"x[{low}:{high}:{step}]") == (len(names), names[-1])
 
 
 def test_templates() -> None:
@@ -68,3 +75,13 @@ def test_templates() -> None:
     for wrong in ("{nam}", "{", "x}", "{}", "{{name}}", "{name"):
         with pytest.raises(Misread):
             fill(wrong, known)
+
+
+def test_far_too_many_hosts_are_refused_without_being_made() -> None:
+    ranges = "".join(f'  h{number}-[1:9999]: "{{name}}.lan"\n' for number in range(300))
+    content = io.BytesIO(f"version: 1\nhosts:\n{ranges}".encode())
+    start = time.process_time()
+    with pytest.raises(ManifestErrors) as caught:
+        load(["-"], stdin=content)
+    assert [str(fault) for fault in caught.value.faults] == ["-:4:3: hosts.h1-[1:9999]: more than 10,000 hosts"]
+    assert time.process_time() - start < 0.5, "writing the names out takes several seconds"

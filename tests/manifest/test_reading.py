@@ -197,3 +197,18 @@ def test_what_a_writer_wrote_is_read_back(value: Any, flow: bool) -> None:
 def test_no_bytes_whatever_crash_the_reader(content: bytes) -> None:
     found, faults = read(content)
     assert found or faults
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("version: 1\nmodels:\n\tllama3:\n", "f:3:1"),
+        ("a:\n  b: 1\n\tc: 2\n", "f:3:1"),
+        ("a:\n  - x\n\t- y\n", "f:3:1"),
+        ("m:\n  é:\n  \tb: 1\n", "f:3:3"),
+        ("a: |\n\tx\n", "f:2:1"),
+    ],
+)
+def test_a_tab_is_told_as_one(text: str, place: str, parser: Parser) -> None:
+    assert read(text, parser) == ([], [f"{place}: a tab; YAML is indented with spaces"])

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from fleet.endpoint import Endpoint
 from fleet.ollama.client import Client
 from fleet.ollama.credentials import Credentials, Trust
-from fleet.ollama.endpoint import Endpoint
 from fleet.ollama.limits import Limits, Retries
 
 Script = Callable[["Request", asyncio.StreamWriter], Awaitable[bool | None]]

@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from fleet.codes import Code
+from fleet.endpoint import Endpoint
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.ollama.client import Client
-from fleet.ollama.endpoint import Endpoint
 from fleet.ollama.limits import NO_RETRIES
 
 

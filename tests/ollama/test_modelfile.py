@@ -228,12 +228,15 @@ def test_parameters_are_written_as_old_servers_read_them(
         ([("User", "x")], {}, "messages"),
         ([("user", "")], {}, "messages"),
         ([("user", "\0")], {}, "messages"),
+        ([], {"temperature": 3.5e38}, "parameters.temperature"),
+        ([], {"temperature": -float("inf")}, "parameters.temperature"),
+        ([], {"top_p": 10**40}, "parameters.top_p"),
         ([], {"stop": []}, "parameters.stop"),
         ([], {"stop": ["\0"]}, "parameters.stop"),
     ],
 )
 def test_what_has_no_spelling_is_refused_by_its_field(
-    messages: list[tuple[str, str]], parameters: dict[str, list[str]], field: str
+    messages: list[tuple[str, str]], parameters: dict[str, float | list[str]], field: str
 ) -> None:
     with pytest.raises(NotExpressibleError) as refusal:
         write(base="q:1", messages=messages, parameters=parameters)

@@ -139,7 +139,76 @@ def test_success_for_ever_comes_to_an_end() -> None:
 def test_ever_new_statuses_come_to_an_end() -> None:
     watch, clock = pulling()
     with pytest.raises(ChatterError):
-        hear(watch, clock, (Progress(f"status {number}") for number in range(100_000)), every=0)
+        hear(watch, clock, (Progress(f"status {number}") for number in range(100_000)), every=100)
+    assert clock.now <= 1000 + 2001 * 100
+
+
+def test_a_total_that_grows_with_each_line_is_a_stall() -> None:
+    watch, clock = pulling()
+    with pytest.raises(StalledError) as stalled:
+        hear(watch, clock, (moving(done, done + 1) for done in range(5 * MIB, 6 * MIB)), every=1)
+    assert stalled.value.moved <= 1
+
+
+def test_what_is_completed_past_the_total_does_not_count() -> None:
+    watch, clock = pulling()
+    lines = (moving(200 + number * MIB, 200 if number == 0 else 10**18) for number in range(400))
+    with pytest.raises(StalledError) as stalled:
+        hear(watch, clock, lines, every=1)
+    assert stalled.value.moved == 0
+    assert clock.now <= 1000 + 1 + LIMITS.stall_window + 1
+
+
+def test_a_layer_ends_once_whatever_its_total_becomes() -> None:
+    watch, clock = pulling()
+    with pytest.raises(StalledError):
+        hear(watch, clock, (moving(number, number) for number in range(1, 400)), every=1)
+    assert clock.now <= 1000 + 1 + LIMITS.stall_window + 1
+
+
+def test_a_total_of_nothing_is_none_told() -> None:
+    watch, clock = pulling()
+    watch.hear(moving(None, 0))
+    for done in range(100):
+        clock.now += 119
+        watch.hear(moving(done * MIB))
+
+
+@pytest.mark.parametrize("doing", [Doing.PULL, Doing.CREATE])
+def test_numbers_in_the_status_of_a_known_digest_are_no_news(doing: Doing) -> None:
+    clock = Clock()
+    watch = Watch(doing, LIMITS, clock)
+    lines = (Progress(f"pulling, {number} % of 100", LAYER, 100 * MIB, MIB) for number in range(4000))
+    with pytest.raises(StalledError):
+        hear(watch, clock, lines, every=1)
+
+
+def test_the_numbers_of_different_digests_are_news() -> None:
+    watch, clock = pulling()
+    lines = (Progress(f"pulling {number:012x}", f"sha256:{number:064x}", 100, None) for number in range(50))
+    hear(watch, clock, lines, every=119)
+
+
+@pytest.mark.parametrize("size", [100, 10 * MIB])
+def test_hopping_from_digest_to_digest_comes_to_an_end(size: int) -> None:
+    watch, clock = pulling()
+    lines = (moving(size, size, f"sha256:{number:064x}") for number in range(100_000))
+    with pytest.raises(ChatterError):
+        hear(watch, clock, lines, every=100)
+    assert clock.now <= 1000 + 2001 * 100
+
+
+def test_hopping_between_known_digests_is_a_stall() -> None:
+    watch, clock = pulling()
+    digests = [f"sha256:{number:064x}" for number in range(10)]
+    with pytest.raises(StalledError):
+        hear(watch, clock, (moving(5, 10 * MIB, digests[number % 10]) for number in range(1000)), every=1)
+
+
+def test_texts_that_differ_far_behind_are_the_same() -> None:
+    watch, clock = pulling()
+    with pytest.raises(StalledError):
+        hear(watch, clock, (Progress("x" * 1000 + chr(97 + number % 26) * number) for number in range(400)), every=1)
 
 
 @given(

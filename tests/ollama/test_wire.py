@@ -30,7 +30,7 @@ def test_nulls_count_as_not_sent() -> None:
         "details": {"families": None, "family": None},
         "modified_at": None,
     }
-    (listed,) = wire.models(raw({"models": [entry, None]}))
+    (listed,) = wire.models(raw({"models": [entry]}))
     assert listed.details.families == ()
     assert listed.details.family == ""
     assert wire.models(b'{"models":null}') == ()
@@ -53,6 +53,11 @@ def test_unknown_keys_are_ignored_and_doubles_stay() -> None:
         (b'{"models":"none"}', "`models`: "),
         (b'{"models":[{"name":"m","digest":"x","size":"big"}]}', "`models.0.size`: "),
         (b'{"models":[{"name":["m"],"digest":"x"}]}', "`models.0.name`: "),
+        (b'{"models":[{"name":"m","digest":"x"},null]}', "`models.1`: "),
+        (b'{"models":[null]}', "`models.0`: "),
+        (b'{"models":[{"name":"m","digest":"x","size":-1}]}', "`models.0.size`: "),
+        (b'{"models":[{"name":"m","digest":"x","size":9223372036854775808}]}', "`models.0.size`: "),
+        (b'{"models":[{"name":"m","digest":"x","size":' + b"9" * 4000 + b"}]}", "`models.0.size`: "),
         (b"{}", "`models`: field required"),
         (b"[]", "`the reply`: "),
         (b'{"models":[]}{"models":[]}', "no JSON"),
@@ -66,6 +71,28 @@ def test_what_is_no_listing_is_an_error_that_says_why(reply: bytes, fault: str) 
     with pytest.raises(ReplyError) as refused:
         wire.models(reply)
     assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("null", "`models.0`: "),
+        ('{"name":"m","digest":"x","size":-1}', "`models.0.size`: "),
+        ('{"name":"m","digest":"x","size_vram":-1}', "`models.0.size_vram`: "),
+        ('{"name":"m","digest":"x","size_vram":1e30}', "`models.0.size_vram`: "),
+    ],
+)
+def test_a_runner_that_cannot_be_is_an_error_and_not_dropped(entry: str, fault: str) -> None:
+    with pytest.raises(ReplyError) as refused:
+        wire.runners(f'{{"models":[{entry}]}}'.encode())
+    assert fault in str(refused.value)
+
+
+def test_the_largest_size_that_go_can_count_is_read() -> None:
+    entry = {"name": "m", "digest": HEX, "size": 2**63 - 1, "size_vram": 0}
+    (listed,) = wire.models(raw({"models": [entry]}))
+    (running,) = wire.runners(raw({"models": [entry]}))
+    assert (listed.size, running.size, running.size_vram) == (2**63 - 1, 2**63 - 1, 0)
 
 
 def test_depth_in_a_key_that_nobody_reads_is_an_error_too_and_no_crash() -> None:

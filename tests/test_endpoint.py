@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.endpoint import Endpoint, EndpointError
 from fleet.names import InvalidName
-from fleet.ollama.endpoint import Endpoint, EndpointError
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,11 @@ from fleet.ollama.endpoint import Endpoint, EndpointError
         ("[::1]", "http://[::1]:11434"),
         ("[::1]:1234", "http://[::1]:1234"),
         ("http://[2001:DB8::0:1]:80", "http://[2001:db8::1]:80"),
+        ("[::ffff:10.0.0.11]", "http://10.0.0.11:11434"),
+        ("[64:ff9b::10.0.0.11]", "http://[64:ff9b::a00:b]:11434"),
+        ("gpu-1.10g.lan", "http://gpu-1.10g.lan:11434"),
+        ("0xgpu", "http://0xgpu:11434"),
+        ("a." * 126 + "a", "http://" + "a." * 126 + "a:11434"),
         ("10.0.0.11:11434", "http://10.0.0.11:11434"),
         ("http://example.com/ollama", "http://example.com:80/ollama"),
         ("example.com/ollama", "http://example.com:11434/ollama"),
@@ -57,6 +62,7 @@ def test_an_address_is_read_by_the_rules_of_ollama_host(text: str, url: str) -> 
         ("example.com:0", 11434),
         ("example.com:abc", 11434),
         ("example.com:", 11434),
+        ("example.com:\u0661\u0662", 11434),
         ("http://example.com:abc", 80),
         ("https://[::1]:99999", 443),
     ],
@@ -65,6 +71,10 @@ def test_an_invalid_port_gives_the_default_with_a_warning(text: str, port: int) 
     endpoint = Endpoint.parse(text)
     assert endpoint.port == port
     assert endpoint.warnings == (f"the port is no number from 1 to 65535: {port} is used",)
+
+
+FORBIDDEN = "link-local, multicast and metadata addresses"
+NUMBER = "does not end in a number"
 
 
 @pytest.mark.parametrize(
@@ -86,10 +96,37 @@ def test_an_invalid_port_gives_the_default_with_a_warning(text: str, port: int) 
         ("http://example.com/../admin", "characters that no path has"),
         ("http://example.com/a b", "characters that no path has"),
         ("http://example.com/%zz", "characters that no path has"),
-        ("169.254.169.254", "link-local and multicast"),
-        ("http://[fe80::1]", "link-local and multicast"),
-        ("http://[::ffff:169.254.169.254]/", "link-local and multicast"),
-        ("224.0.0.1", "link-local and multicast"),
+        ("169.254.169.254", FORBIDDEN),
+        ("http://[fe80::1]", FORBIDDEN),
+        ("http://[::ffff:169.254.169.254]/", FORBIDDEN),
+        ("224.0.0.1", FORBIDDEN),
+        ("[64:ff9b::a9fe:a9fe]", FORBIDDEN),
+        ("[64:ff9b::169.254.169.254]:80", FORBIDDEN),
+        ("[64:ff9b:1::a9fe:a9fe]", FORBIDDEN),
+        ("[2002:a9fe:a9fe::]", FORBIDDEN),
+        ("[::169.254.169.254]", FORBIDDEN),
+        ("[fd00:ec2::254]", FORBIDDEN),
+        ("[fd00:0ec2:0::0254]:80", FORBIDDEN),
+        ("metadata.google.internal", FORBIDDEN),
+        ("http://Metadata.Google.Internal./computeMetadata/v1", FORBIDDEN),
+        ("2852039166", NUMBER),
+        ("http://0xA9FEA9FE/", NUMBER),
+        ("0251.0376.0251.0376", NUMBER),
+        ("169.254.43518", NUMBER),
+        ("169.254.169.254.", NUMBER),
+        ("10.1", NUMBER),
+        ("0x7f.1:11434", NUMBER),
+        ("gpu.0x", NUMBER),
+        ("256.1.1.1", NUMBER),
+        ("[x]", "is written `[address]`"),
+        ("[10.0.0.1]:80", "is written `[address]`"),
+        ("[2001:db8::1%eth0]", "a zone belongs to link-local"),
+        ("a." * 126 + "ab", "at most 253"),
+        ("http://" + "a" * 64 + ".example", "letters, digits"),
+        ("http://example.com/" + "a" * 2000, "at most 2,000 characters"),
+        ("http://example.com/a/..", "`..` as a part"),
+        ("http://example.com/a/%2e%2E/b", "`..` as a part"),
+        ("http://example.com/./b", "`..` as a part"),
     ],
 )
 def test_what_would_leak_or_mislead_is_refused_without_being_repeated(text: str, fault: str) -> None:
