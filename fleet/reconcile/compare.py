@@ -33,12 +33,32 @@ def provable(made: Content, base: Content) -> bool:
     return bool(made.weights and base.weights)
 
 
+def uncleared(create: Create, base: Content, version: Version) -> str | None:
+    """The field that is declared empty while the base has one that would stay: new servers take an empty text as
+    `inherit` (7.3).
+    """
+    if not has(version, Capability.CREATE_FIELDS):
+        return None
+    for field, declared, inherited in (
+        ("system", create.system, base.system),
+        ("template", create.template, base.template),
+    ):
+        if declared == "" and inherited not in {"", NO_TEMPLATE}:
+            return field
+    return None
+
+
+def cannot_clear(field: str, create: Create) -> str:
+    """What to say of such a field."""
+    return f"`{field}` is declared empty, but `{create.base}` has one that stays"
+
+
 def _changes(create: Create, made: Content, base: Content, version: Version) -> Iterator[Change]:
     unasked = base.architecture in _ADDS_UNASKED
     if made.weights != base.weights and provable(made, base):
         yield Change("from", _blobs(made), _blobs(base))
-    template = base.template if create.template is None else create.template or NO_TEMPLATE
-    if made.template != template:
+    template = base.template if create.template is None else create.template
+    if (made.template or NO_TEMPLATE) != (template or NO_TEMPLATE):
         yield Change("template", made.template, template, sensitive=True)
     system = base.system if create.system is None else create.system
     if made.system != system:

@@ -11,12 +11,12 @@ from fleet.manifest.pattern import matches
 from fleet.names import ModelName
 from fleet.ollama.modelfile import NotExpressibleError
 from fleet.ollama.versions import Capability, Version, has
-from fleet.reconcile.compare import NO_TEMPLATE, changes, provable
+from fleet.reconcile.compare import cannot_clear, changes, provable, uncleared
 from fleet.reconcile.difference import Blocked, Change, Difference, HostDifference, Reason, Removal, State
 from fleet.reconcile.making import request, unknown_parameters
 from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.questions import removals
-from fleet.reconcile.warm import runner_of, warmths
+from fleet.reconcile.warm import former_runner, runner_of, warmths
 
 
 def difference(
@@ -92,6 +92,8 @@ class _Host:
         for one, other in self.observed.collisions:
             if one.name == item.name:
                 return Blocked(Code.NAMES_COLLIDE, f"the host lists both `{one.listed}` and `{other.listed}`")
+        if item.name in self.observed.unreadable:
+            return Blocked(Code.NOT_OLLAMA, f"the host lists `{item.name}` with something that is no digest")
         if present is not None and present.remote:
             return Blocked(Code.REMOTE_MODEL, f"`{present.listed}` is a cloud stub on this host")
         return None
@@ -106,7 +108,9 @@ class _Host:
                 return Blocked(Code.SOURCE_BLOCKED, f"it needs `{needed}`, which is blocked itself")
             return None
         present = self.observed.models.get(needed)
-        if present is None or present.remote:
+        if needed in self.observed.unreadable:
+            why = "listed with something that is no digest"
+        elif present is None or present.remote:
             why = "neither declared for this host nor present on it"
         elif needed in self.gone:
             why = "declared absent"
@@ -197,19 +201,11 @@ class _Host:
         return self._clearable(create, version)
 
     def _clearable(self, create: Create, version: Version) -> Blocked | None:
-        """New servers take an empty text as `inherit` (7.3); that is in the way only where there is one to inherit."""
         base = self.observed.contents.get(create.base)
-        if base is None or self._changes(create.base) or not has(version, Capability.CREATE_FIELDS):
+        if base is None or self._changes(create.base):
             return None
-        for field, declared, inherited in (
-            ("system", create.system, base.system),
-            ("template", create.template, base.template),
-        ):
-            if declared == "" and inherited not in {"", NO_TEMPLATE}:
-                return Blocked(
-                    Code.CANNOT_CLEAR, f"`{field}` is declared empty, but `{create.base}` has one that stays"
-                )
-        return None
+        field = uncleared(create, base, version)
+        return None if field is None else Blocked(Code.CANNOT_CLEAR, cannot_clear(field, create))
 
 
 def _removal(desired: HostDesired, observed: Observed, gone: frozenset[ModelName], name: ModelName) -> Removal:
@@ -227,8 +223,7 @@ def _must_unload(observed: Observed, gone: frozenset[ModelName], present: Presen
     """In memory, and no name that stays runs on the same weights (`design.md` 8)."""
     if not has(observed.version, Capability.UNLOAD_DIRECT):
         return False  # it would load the model first (12.2)
-    runner = runner_of(present.name, observed)
-    if runner is None:
+    if runner_of(present.name, observed) is None and former_runner(present.name, observed) is None:
         return False
     content = observed.contents.get(present.name)
     for name, other in observed.models.items():

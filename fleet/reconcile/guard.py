@@ -29,7 +29,8 @@ def emptied(
     host = desired.host
     if before is None or before.url != host.url or host.ephemeral or accepted or not before.models:
         return None
-    now = {name.key for name in observed.models} | {one.name.key for one, _ in observed.collisions}
+    seen = {*observed.models, *observed.unreadable, *(one.name for one, _ in observed.collisions)}
+    now = {name.key for name in seen}
     lost = before.models - now
     if now and (len(before.models) < _ENOUGH or 2 * len(lost) < len(before.models)):
         return None
@@ -42,21 +43,22 @@ def emptied(
     )
 
 
-def shrunk(desired: Desired, before: Remembered, sources: tuple[str, ...], *, accepted: bool) -> str | None:
+def shrunk(desired: Desired, before: Remembered, scope: str, *, accepted: bool) -> str | None:
     """Why the desired state looks as if a part of it were missing, if it does."""
-    if accepted or not before.items or before.sources != sources:
+    had = before.items.get(scope, 0)
+    if accepted or not had:
         return None
     now = items_of(desired)
     if now == 0:
-        return f"the desired state of `{desired.name}` is empty; it had {before.items} items"
-    if 2 * now < before.items:
-        return f"the desired state of `{desired.name}` has {now} items; it had {before.items}"
+        return f"the desired state of `{desired.name}` is empty; it had {had} items"
+    if 2 * now < had:
+        return f"the desired state of `{desired.name}` has {now} items; it had {had}"
     return None
 
 
 def items_of(desired: Desired) -> int:
-    """How much is asked of all hosts together."""
-    return sum(len(host.items) for host in desired.hosts.values())
+    """How much is said of all hosts together, what must be gone included."""
+    return sum(len(host.items) + len(host.absent) for host in desired.hosts.values())
 
 
 def deletes(
@@ -111,10 +113,10 @@ def frozen(difference: HostDifference, steps: Sequence[Step]) -> tuple[Refusal |
     return (
         Refusal(
             Code.FROZEN,
-            f"{names} on `{difference.host}` would be changed, and `freeze` says never",
+            f"{names} on `{difference.host}` would be changed, and `freeze` says never; nothing is deleted there either",
             "take `freeze` away to let it be changed",
             difference.host,
-            told(step for step in steps if step.model in held),
+            told(step for step in steps if step.model in held or step.item is None),
         ),
         frozenset(held),
     )

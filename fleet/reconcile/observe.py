@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from fleet.codes import Code
-from fleet.errors import HostError
+from fleet.errors import HostError, HostUnreachable
 from fleet.manifest.item import HostDesired
 from fleet.names import HostName, ModelName
 from fleet.ollama.client import Client, ModelMissing
@@ -20,6 +20,9 @@ from fleet.settings import Settings
 _BETWEEN_TRIES = 1.0
 """Seconds between two looks at a host that is waited for."""
 
+_REPLIES = 20
+"""How many replies, each just in time, one look may take: a host can list thousands of models to ask about."""
+
 
 async def observe_all(
     hosts: Iterable[HostDesired], settings: Settings, seen: Callable[[HostName, Observation], None]
@@ -30,10 +33,10 @@ async def observe_all(
     """
     places = asyncio.Semaphore(settings.parallelism)
     observations: dict[HostName, Observation] = {}
+    until = asyncio.get_running_loop().time() + settings.wait
 
     async def one(desired: HostDesired) -> None:
-        async with places:
-            observations[desired.host.name] = await _patiently(desired, settings)
+        observations[desired.host.name] = await _patiently(desired, settings, places, until)
         seen(desired.host.name, observations[desired.host.name])
 
     async with asyncio.TaskGroup() as group:
@@ -42,15 +45,17 @@ async def observe_all(
     return observations
 
 
-async def _patiently(desired: HostDesired, settings: Settings) -> Observation:
-    """Asks again, for as long as `settings.wait` allows, while the host is not reachable."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + settings.wait
+async def _patiently(desired: HostDesired, settings: Settings, places: asyncio.Semaphore, until: float) -> Observation:
+    """Asks again, up to the moment `until`, while the host is not reachable; waiting takes no place from others."""
+    now = asyncio.get_running_loop().time
     while True:
-        observation = await observe(desired, settings)
-        left = until - loop.time()
+        async with places:
+            observation = await observe(desired, settings)
+        left = until - now()
         if isinstance(observation, Observed) or observation.code.retry != "later" or left <= 0:
             return observation
+        if desired.host.suspended is not None:
+            return observation  # expected to be down
         await asyncio.sleep(min(_BETWEEN_TRIES, left))
 
 
@@ -58,7 +63,7 @@ async def observe(desired: HostDesired, settings: Settings) -> Observation:
     """One look at one host, whatever it does."""
     try:
         async with connect(desired.host, settings) as client:
-            return await look(client, desired)
+            return await look(client, desired, settings)
     except HostError as error:
         return unobserved(desired.host.name, error)
     except Exception as error:
@@ -70,8 +75,21 @@ def unobserved(host: HostName, error: HostError) -> Unobserved:
     return Unobserved(host, error.code, str(error), error.hint, error.told)
 
 
-async def look(client: Client, desired: HostDesired) -> Observed:
-    """Version, tags, ps, and show where a decision hangs on it. Raises `HostError`."""
+async def look(client: Client, desired: HostDesired, settings: Settings) -> Observed:
+    """Version, tags, ps, and show where a decision hangs on it, within a time. Raises `HostError`."""
+    longest = _REPLIES * settings.answer_deadline
+    try:
+        async with asyncio.timeout(longest):
+            return await _look(client, desired)
+    except TimeoutError:
+        raise HostUnreachable(
+            f"looking at the host took longer than {longest:g}s, though each reply came in time",
+            code=Code.NO_ANSWER,
+            hint=Code.NO_ANSWER.cure,
+        ) from None
+
+
+async def _look(client: Client, desired: HostDesired) -> Observed:
     version = await client.place(await client.version())
     found = listing(await client.tags())
     if found.models and any(item.name not in found.models for item in desired.items):
@@ -90,6 +108,7 @@ async def look(client: Client, desired: HostDesired) -> Observed:
         running,
         contents,
         found.collisions,
+        found.unreadable,
         found.invalid,
         datetime.now(UTC),
         found.modified,

@@ -77,6 +77,8 @@ class Observed:
     """For the models that were asked for; nothing where the model is listed but not whole."""
     collisions: tuple[tuple[Present, Present], ...] = ()
     """Pairs of listed models with one name in two spellings; neither is in `models`."""
+    unreadable: frozenset[ModelName] = frozenset()
+    """Names that are listed with something that is no digest: there, but not known as what; never acted on."""
     invalid: tuple[str, ...] = ()
     """Listed names that are none, cleaned; never acted on."""
     at: datetime | None = None

@@ -36,13 +36,16 @@ def plan(
     *,
     fingerprint: str = "",
     remembered: Remembered | None = None,
-    sources: tuple[str, ...] = (),
+    scope: str = "",
     allowance: Allowance = Allowance(),
     wanted: Callable[[ModelName], bool] | None = None,
 ) -> Plan:
-    """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need."""
+    """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need.
+
+    `scope` names what this pass has in common with those before it that its size may be compared with.
+    """
     remembered = remembered or Remembered()
-    shrunk = guard.shrunk(desired, remembered, sources, accepted=allowance.shrunk)
+    shrunk = guard.shrunk(desired, remembered, scope, accepted=allowance.shrunk)
     refused: list[Refusal] = []
     blocked: list[BlockedItem] = []
     differences: list[HostDifference] = []
@@ -81,6 +84,8 @@ def plan(
         suspended,
         fingerprint,
         filtered=wanted is not None or len(observations) < len(desired.hosts),
+        observations=observations,
+        urls={name: desired.hosts[name].host.url for name in observations},
     )
 
 
@@ -123,10 +128,11 @@ def _guarded(
 ) -> tuple[list[Step], list[Refusal]]:
     """The steps that no guard of this host holds back, and the refusals of the rest."""
     refused: list[Refusal] = []
-    frozen, held = guard.frozen(found, [step for step in steps if step.action is not Action.DELETE])
+    frozen, held = guard.frozen(found, steps)
     if frozen is not None:
         refused.append(frozen)
-        steps = [step for step in steps if step.model not in held]
+        # Deletes come only when all that was to be done before them is.
+        steps = [step for step in steps if step.model not in held and step.item is not None]
     limit = desired.policy.max_deletes if allowance.max_deletes is None else allowance.max_deletes
     deletes = guard.deletes(desired, host, steps, limit=limit, shrunk_because=shrunk)
     if deletes is not None:
@@ -233,7 +239,8 @@ def _load(number: int, host: HostName, item: Difference, before: tuple[int, ...]
 
 def restricted(whole: Plan, kept: Callable[[Step], bool]) -> Plan:
     """The plan with some of its steps alone, numbered anew."""
-    return replace(whole, steps=tuple(_renumbered([step for step in whole.steps if kept(step)], 0)))
+    steps = tuple(_renumbered([step for step in whole.steps if kept(step)], 0))
+    return replace(whole, steps=steps, filtered=whole.filtered or len(steps) < len(whole.steps))
 
 
 def _renumbered(steps: list[Step], offset: int) -> list[Step]:

@@ -19,6 +19,7 @@ class Listing:
 
     models: Mapping[ModelName, Present]
     collisions: tuple[tuple[Present, Present], ...] = ()
+    unreadable: frozenset[ModelName] = frozenset()
     invalid: tuple[str, ...] = ()
     modified: Mapping[ModelName, str] = field(default_factory=dict)
 
@@ -28,6 +29,7 @@ def listing(models: Iterable[Listed]) -> Listing:
     found: dict[ModelName, Present] = {}
     doubled: dict[ModelName, list[Present]] = {}
     invalid: list[str] = []
+    unreadable: set[ModelName] = set()
     modified: dict[ModelName, str] = {}
     for model in models:
         details = model.details
@@ -35,16 +37,19 @@ def listing(models: Iterable[Listed]) -> Listing:
         try:
             present = _present(model.name, model.digest, model.size, bool(model.remote_model), kind)
         except InvalidName:
-            invalid.append(clean(model.name, limit=200))
+            try:
+                unreadable.add(ModelName.parse(model.name))
+            except InvalidName:
+                invalid.append(clean(model.name, limit=200))
             continue
         modified[present.name] = model.modified_at
         names = len(found)
         before = found.setdefault(present.name, present)
         if len(found) == names:  # not by identity: the very same line may stand twice
             doubled.setdefault(present.name, [before]).append(present)
-    for name in doubled:
+    for name in doubled.keys() | (found.keys() & unreadable):
         found.pop(name)
-    return Listing(found, _pairs(doubled.values()), tuple(sorted(invalid)), modified)
+    return Listing(found, _pairs(doubled.values()), frozenset(unreadable), tuple(sorted(invalid)), modified)
 
 
 @lru_cache(maxsize=65536)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.codes import Code
-from fleet.errors import ExitCode, HostError, OutcomeUnknown, highest_ranked
+from fleet.errors import ExitCode, FleetError, OutcomeUnknown, highest_ranked
 from fleet.names import HostName, ModelName
 from fleet.reconcile.difference import State
 from fleet.reconcile.observed import Unobserved
@@ -41,9 +41,9 @@ class Failure:
     hint: str | None = None
 
     @classmethod
-    def of(cls, error: HostError, step: Step) -> Failure:
+    def of(cls, error: FleetError, step: Step, outcome: Outcome | None = None) -> Failure:
         """What a step's error comes to: broken off and not known how it ended, or failed."""
-        unknown = isinstance(error, OutcomeUnknown)
+        ended = Outcome.UNKNOWN if isinstance(error, OutcomeUnknown) else Outcome.FAILED
         return cls(
             error.code,
             str(error),
@@ -51,8 +51,8 @@ class Failure:
             step.model,
             step.action,
             step.number,
-            Outcome.UNKNOWN if unknown else Outcome.FAILED,
-            error.told,
+            outcome or ended,
+            getattr(error, "told", None),
             error.hint,
         )
 
@@ -100,6 +100,8 @@ class Report:
     """Of steps, in their order, then what the last look showed."""
     unobserved: tuple[Unobserved, ...] = ()
     interrupted: ExitCode | None = None
+    not_remembered: FleetError | None = None
+    """Why the next pass will not know of this one, if so."""
     seconds: float = 0.0
     counts: Counts = field(default_factory=Counts)
 
@@ -111,11 +113,13 @@ def exit_code(report: Report, *, allowed_unobserved: int = 0, applied: bool, det
     """
     codes: list[ExitCode] = []
     plan = report.plan
+    if report.not_remembered is not None:
+        codes.append(report.not_remembered.exit_code)
     if report.interrupted is not None:
         codes.append(report.interrupted)
     if plan.refused:
         codes.append(ExitCode.REFUSED)
-    if report.failures or plan.blocked:
+    if report.failures or plan.blocked or report.after.blocked:
         codes.append(ExitCode.PARTIAL)
     if len(report.unobserved) > allowed_unobserved:
         codes.append(ExitCode.UNOBSERVED)
@@ -125,10 +129,12 @@ def exit_code(report: Report, *, allowed_unobserved: int = 0, applied: bool, det
 
 
 def counted(plan: Plan, after: Plan, results: Iterable[StepResult], unobserved: Iterable[Unobserved]) -> Counts:
-    """Adds up one pass; items as they stand at its end."""
+    """Adds up one pass; items as they stand at its end, those of suspended hosts aside."""
     ended = Counter(result.outcome for result in results)
     states: Counter[State] = Counter()
     for host in after.hosts:
+        if host.host in plan.suspended:
+            continue
         for item in host.items:
             state = item.state
             if item.warmth is not None and state in {State.AS_DESIRED, State.UNVERIFIED}:

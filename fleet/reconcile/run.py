@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from fleet.codes import Code
-from fleet.errors import UsageError
+from fleet.errors import FleetError, UsageError
 from fleet.manifest.faults import Misread
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.manifest.selector import Selector
 from fleet.names import HostName, ModelName
-from fleet.reconcile.difference import Reason, State
 from fleet.reconcile.execute import carry_out_host
 from fleet.reconcile.guard import items_of
 from fleet.reconcile.observe import observe_all
-from fleet.reconcile.observed import Observation, Observed, Unobserved
+from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.plan import Allowance, plan
 from fleet.reconcile.progress import HostSeen, Listener, deaf
-from fleet.reconcile.report import Failure, Outcome, Report, StepResult, counted
+from fleet.reconcile.report import Outcome, Report, StepResult, counted
 from fleet.reconcile.step import Action, Plan, Step
 from fleet.reconcile.stop import Stop
+from fleet.reconcile.verify import unproven
 from fleet.settings import Settings
-from fleet.state.memory import Memory
+from fleet.state.memory import Memory, StateError
 from fleet.state.remembered import HostRemembered, OptionValues
+
+DEFAULT_NAME = "default"
+"""Of a fleet that nobody gave a name."""
+
+_SCOPES = 50
+"""How many desired states of one name are remembered by size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,18 @@ class Pass:
     selection: Selection = Selection()
     allowance: Allowance = Allowance()
     sources: tuple[str, ...] = ()
-    """Absolute paths of `-f` and `-i`: only passes over the same ones are compared by guards."""
-    observations: dict[HostName, Observation] = field(default_factory=dict, compare=False)
-    """What planning saw, for execution to start from."""
+    """Absolute paths of `-f` and `-i`."""
+    self_name: str | None = None
+    """The host of the inventory that this machine is, where only that one is meant."""
+
+    @property
+    def scope(self) -> str:
+        """What passes must have in common for the size of their desired state to be compared.
+
+        The name that somebody gave the fleet, wherever its files lie; without one, the files themselves.
+        """
+        named = self.desired.name != DEFAULT_NAME
+        return json.dumps([self.self_name, [] if named else sorted(self.sources)])
 
 
 async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
@@ -71,15 +87,12 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
         seen += 1
         listener(HostSeen(host, observation, seen, len(chosen)))
 
-    observations = await observe_all(chosen, work.settings, tell)
-    work.observations.clear()
-    work.observations.update(observations)
     return plan(
         work.desired,
-        observations,
+        await observe_all(chosen, work.settings, tell),
         fingerprint=work.fingerprint,
         remembered=memory,
-        sources=work.sources,
+        scope=work.scope,
         allowance=work.allowance,
         wanted=_wanted(work.selection),
     )
@@ -95,32 +108,24 @@ def report_of(made: Plan, seconds: float = 0.0) -> Report:
 async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = deaf) -> Report:
     """Carries a plan out that `make_plan` made of the same `work`, and looks at every changed host again.
 
-    Raises `fleet.state.memory.StateError`; whatever hosts do is in the report.
+    Raises `fleet.state.memory.StateError` before anything is changed; whatever comes later is in the report.
     """
     begun = time.monotonic()
     memory = Memory(work.settings.state_dir, work.desired.name)
+    _expect_deletes(memory, made)
     by_host: dict[HostName, list[Step]] = {}
     for step in made.steps:
         by_host.setdefault(step.host, []).append(step)
-    after = dict(work.observations)
+    after = dict(made.observations)
     results: dict[int, StepResult] = {}
     places = asyncio.Semaphore(work.settings.parallelism)
 
-    def deleting(host: HostName, deletes: Sequence[Step]) -> None:
-        # Before, not after: a run killed in between must not look like a host that lost its models.
-        before = memory.remembered().hosts.get(host)
-        if before is not None:
-            gone = {step.model.key for step in deletes}
-            memory.record_host(host, replace(before, models=before.models - gone))
-
     async def one(host: HostName, steps: list[Step]) -> None:
-        before = work.observations[host]
+        before = made.observations[host]
         if not isinstance(before, Observed):
             raise TypeError(f"steps for `{host}`, which was not seen")
         async with places:
-            done, last = await carry_out_host(
-                work.desired.hosts[host], before, steps, work.settings, stop, listener, deleting
-            )
+            done, last = await carry_out_host(work.desired.hosts[host], before, steps, work.settings, stop, listener)
         results.update((result.step.number, result) for result in done)
         after[host] = last
 
@@ -129,76 +134,79 @@ async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = dea
             group.create_task(one(host, steps))
 
     ordered = tuple(results[number] for number in sorted(results))
-    afterwards = plan(work.desired, after, fingerprint=work.fingerprint, wanted=_wanted(work.selection))
-    unseen = afterwards.unobserved
+    afterwards = plan(
+        work.desired, after, fingerprint=work.fingerprint, allowance=work.allowance, wanted=_wanted(work.selection)
+    )
     failures = tuple(result.failure for result in ordered if result.failure is not None)
-    _remember(work, made, memory, after, ordered)
     return Report(
         made,
         afterwards,
         ordered,
-        failures + _unproven(afterwards, ordered),
-        unseen,
+        failures + unproven(made, afterwards, ordered),
+        afterwards.unobserved,
         stop.exit_code,
+        _remembered(work, made, memory, after, ordered),
         time.monotonic() - begun,
-        counted(made, afterwards, ordered, unseen),
+        counted(made, afterwards, ordered, afterwards.unobserved),
     )
 
 
-def _unproven(after: Plan, results: Sequence[StepResult]) -> tuple[Failure, ...]:
-    """What the last look shows to be otherwise than the steps that said `done`."""
-    ended: dict[tuple[HostName, ModelName], set[Outcome]] = {}
-    for result in results:
-        ended.setdefault((result.step.host, result.step.model), set()).add(result.outcome)
-    found = []
-    for host in after.hosts:
-        for item in host.items:
-            if ended.get((host.host, item.item.name)) != {Outcome.DONE}:
-                continue
-            if item.state is State.DIFFERS:
-                message = f"`{item.item.name}` is not as desired in the last look: {item.reason}"
-                found.append(Failure(Code.NOT_AS_WANTED, message, host.host, item.item.name))
-            elif (
-                item.warmth is not None
-                and item.warmth.state is State.DIFFERS
-                and item.warmth.reason is not Reason.EXPIRES_SOON
-            ):
-                message = f"`{item.item.name}` was loaded, and the last look shows: {item.warmth.reason}"
-                found.append(Failure(Code.NOT_HELD, message, host.host, item.item.name, Action.LOAD))
-    return tuple(found)
+def _expect_deletes(memory: Memory, made: Plan) -> None:
+    """Before, not after: a run killed in between must not look like a host that lost its models."""
+    before = memory.remembered()
+    hosts = dict(before.hosts)
+    for step in made.steps:
+        host = hosts.get(step.host)
+        if step.action is Action.DELETE and host is not None:
+            hosts[step.host] = replace(host, models=host.models - {step.model.key})
+    if hosts != before.hosts:
+        memory.record(replace(before, hosts=hosts))
 
 
-def _remember(
+def _remembered(
     work: Pass,
     made: Plan,
     memory: Memory,
     after: Mapping[HostName, Observation],
     results: Sequence[StepResult],
-) -> None:
-    """What the next pass compares with. What a guard refused is not taken for the new normal."""
+) -> FleetError | None:
+    """Keeps what the next pass compares with; tells why that could not be, if so."""
     before = memory.remembered()
-    hosts = {name: host for name, host in before.hosts.items() if name in work.desired.hosts}
-    held_back = {refusal.host for refusal in made.refused if refusal.code is Code.HOST_EMPTIED}
+    # What a guard refused is not taken for the new normal, nor is a machine in repair.
+    apart = {refusal.host for refusal in made.refused if refusal.code is Code.HOST_EMPTIED} | made.suspended.keys()
+    hosts = dict(before.hosts)
     for name, observation in after.items():
-        if isinstance(observation, Unobserved) or name in held_back:
-            continue
-        desired = work.desired.hosts[name]
-        former = before.hosts.get(name)
-        same = former is not None and former.url == desired.host.url
-        loaded: dict[ModelName, OptionValues] = dict(former.loaded) if former and same else {}
-        for result in results:
-            step = result.step
-            if step.host == name and step.action is Action.LOAD and result.outcome is Outcome.DONE:
-                loaded[step.model] = dict(step.item.warm.options) if step.item and step.item.warm else {}
-        warm = {item.name for item in desired.items if item.warm is not None}
-        hosts[name] = HostRemembered(
-            desired.host.url,
-            frozenset(model.key for model in observation.models),
-            {model: options for model, options in sorted(loaded.items()) if model in warm},
-        )
+        if isinstance(observation, Observed) and name not in apart:
+            own = [result for result in results if result.step.host == name]
+            hosts[name] = _host_remembered(work.desired.hosts[name], observation, before.hosts.get(name), own)
     shrank = any(refusal.code is Code.DESIRED_SHRANK for refusal in made.refused)
-    items, sources = (before.items, before.sources) if shrank else (items_of(work.desired), work.sources)
-    memory.record(replace(before, items=items, sources=sources, hosts=hosts))
+    items = dict(before.items)
+    if not shrank:
+        items.pop(work.scope, None)
+        items[work.scope] = items_of(work.desired)
+    try:
+        memory.record(replace(before, items=dict(list(items.items())[-_SCOPES:]), hosts=hosts))
+    except StateError as error:
+        return error
+    return None
+
+
+def _host_remembered(
+    desired: HostDesired, observation: Observed, former: HostRemembered | None, results: Sequence[StepResult]
+) -> HostRemembered:
+    loaded: dict[ModelName, OptionValues] = {}
+    if former is not None and former.url == desired.host.url:
+        loaded.update(former.loaded)
+    for result in results:
+        step = result.step
+        if step.action is Action.LOAD and result.outcome is Outcome.DONE and step.item and step.item.warm:
+            loaded[step.model] = dict(step.item.warm.options)
+    warm = {item.name for item in desired.items if item.warm is not None}
+    return HostRemembered(
+        desired.host.url,
+        frozenset(model.key for model in observation.models),
+        {model: options for model, options in sorted(loaded.items()) if model in warm},
+    )
 
 
 def _chosen(work: Pass) -> list[HostDesired]:

@@ -6,23 +6,31 @@ for again, and only if that comes to the same for everything the saved plan touc
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from fleet.codes import Code
 from fleet.errors import GuardError, InputError
+from fleet.names import HostName
 from fleet.reconcile.difference import Change
 from fleet.reconcile.plan import restricted
 from fleet.reconcile.step import Plan, Step
 
 FORMAT = 1
 _LARGEST = 256 << 20
+_MARK = b"fleet_plan"
 _SAME = ("action", "reason", "old", "new", "presumes", "source", "inputs")
 """What has to be equal for a step to count as the one that was read."""
 
@@ -43,6 +51,26 @@ class SavedArguments:
     accept_shrunk: bool = False
 
 
+class SavedStep(TypedDict):
+    """One step of a plan file: `step_as_json` is what it means."""
+
+    step: int
+    host: str
+    model: str
+    action: str
+    reason: str
+    old: str | None
+    new: str | None
+    new_known_after_step: int | None
+    bytes_to_transfer: int | None
+    bytes_to_free: int | None
+    presumes: str | None
+    needs: list[int]
+    source: str | None
+    changes: list[dict[str, str | None]]
+    inputs: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
     """A plan file, read."""
@@ -53,14 +81,16 @@ class SavedPlan:
     fingerprint: str
     """Of the desired state then."""
     arguments: SavedArguments
-    steps: tuple[Mapping[str, Any], ...]
+    steps: tuple[SavedStep, ...]
     """As `step_as_json` wrote them."""
+    urls: Mapping[str, str]
+    """Of the hosts that the steps change."""
     unobserved: tuple[str, ...] = ()
     blocked: tuple[Mapping[str, str], ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
 
 
-def step_as_json(step: Step) -> dict[str, Any]:
+def step_as_json(step: Step) -> SavedStep:
     """One step without contents: sensitive texts as hash and size."""
     return {
         "step": step.number,
@@ -108,6 +138,7 @@ def save(plan: Plan, arguments: SavedArguments, path: str) -> None:
         "fingerprint": plan.fingerprint,
         "arguments": asdict(arguments),
         "steps": [step_as_json(step) for step in plan.steps],
+        "urls": {step.host: plan.urls.get(step.host, "") for step in plan.steps},
         "unobserved": [unseen.host for unseen in plan.unobserved],
         "blocked": [
             {"host": b.host, "model": str(b.model), "code": b.blocked.code.id, "message": b.blocked.message}
@@ -137,9 +168,12 @@ def save(plan: Plan, arguments: SavedArguments, path: str) -> None:
 
 
 def read(path: str) -> SavedPlan:
-    """Reads a plan file. Raises `InputError` where there is none to read, `GuardError` for one that was edited."""
+    """Reads a plan file. Raises `InputError` where there is no plan to read, `GuardError` for one that was edited."""
     try:
-        with open(path, "rb") as file:
+        # A pipe is refused rather than waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "no regular file")
             raw = file.read(_LARGEST + 1)
     except OSError as error:
         raise InputError(
@@ -156,26 +190,25 @@ def read(path: str) -> SavedPlan:
             raise ValueError("it was written by another version of fleet")
         if raw != _written(body).encode():
             raise ValueError("it is not as fleet wrote it")
-        arguments: dict[str, Any] = {
-            key: tuple(v) if isinstance(v, list) else v for key, v in body["arguments"].items()
-        }
-        return SavedPlan(
-            body["name"],
-            datetime.fromisoformat(body["created_at"]),
-            body["fingerprint"],
-            SavedArguments(**arguments),
-            tuple(body["steps"]),
-            tuple(body["unobserved"]),
-            tuple(body["blocked"]),
-            tuple(body["refused"]),
-        )
+        return _shape().validate_python({key: value for key, value in body.items() if key != "format"})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        why = str(error) if type(error) is ValueError else "it is no plan, or a part of it is missing"
+        if _MARK not in raw:
+            raise InputError(
+                f"this is no saved plan: {path}",
+                code=Code.PLAN_FILE_WRONG,
+                hint=f"make one with `fleet plan --save FILE`; manifests are named by `-f {path}`",
+            ) from error
+        why = str(error) if type(error) is ValueError else "a part of it is missing"
         raise GuardError(
-            f"the plan is not carried out: {path}: {why}",
+            f"the plan cannot be used: {path}: {why}",
             code=Code.PLAN_FILE_WRONG,
             hint="make a new one with `fleet plan --save FILE`",
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _shape() -> TypeAdapter[SavedPlan]:
+    return TypeAdapter(SavedPlan)
 
 
 def match(saved: SavedPlan, fresh: Plan) -> Plan:
@@ -193,6 +226,13 @@ def match(saved: SavedPlan, fresh: Plan) -> Plan:
         for host, model in sorted(sources - then.keys())
         if (host, model) in now
     ]
+    moved += [
+        f"{host}: was at {url}, is at {fresh.urls.get(HostName(host), 'no address')}"
+        for host, url in sorted(saved.urls.items())
+        if fresh.urls.get(HostName(host), "") != url
+    ]
+    if saved.name != fresh.name:
+        moved.append(f"it is for the fleet `{saved.name}`, and this is `{fresh.name}`")
     if moved:
         raise GuardError(
             "the saved plan no longer fits, and nothing was done:\n  " + "\n  ".join(moved),

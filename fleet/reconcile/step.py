@@ -10,7 +10,7 @@ from fleet.codes import Code
 from fleet.manifest.item import Item
 from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile.difference import Blocked, Change, HostDifference, Reason, State
-from fleet.reconcile.observed import Unobserved
+from fleet.reconcile.observed import Observation, Unobserved
 
 
 class Action(StrEnum):
@@ -98,6 +98,10 @@ class Plan:
     """Of the desired state that it was made from."""
     filtered: bool = False
     """Whether only a part of the desired state was looked at."""
+    observations: Mapping[HostName, Observation] = field(default_factory=dict, compare=False, repr=False)
+    """What it was made from, by host: what execution starts from."""
+    urls: Mapping[HostName, str] = field(default_factory=dict)
+    """Where each of these hosts is, so that a saved plan is not carried out on another machine."""
 
     @property
     def unobserved(self) -> tuple[Unobserved, ...]:

@@ -37,7 +37,7 @@ class Stop:
         asked = asyncio.ensure_future(self._asked.wait())
         try:
             await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
+            if not running.done() and grace > 0:
                 await asyncio.wait({running}, timeout=grace)
             if running.done():
                 return running.result()

@@ -133,7 +133,7 @@ def _stands(
         return Warmth(State.DIFFERS, Reason.OLD_CONTENT_WARM, release_first=present.listed)
     if runner is None:
         # What held the name before may be of other weights, which the name no longer reaches: loading finds out.
-        former = _former_runner(name, observed)
+        former = former_runner(name, observed)
         return Warmth(State.DIFFERS, Reason.NOT_WARM if former is None else Reason.OLD_CONTENT_WARM)
     content = observed.contents.get(name)
     asked = _context(warm, content)
@@ -152,7 +152,7 @@ def _stands(
     return Warmth(State.AS_DESIRED)
 
 
-def _former_runner(name: ModelName, observed: Observed) -> Runner | None:
+def former_runner(name: ModelName, observed: Observed) -> Runner | None:
     """A runner that was loaded under this name from content that the host no longer lists."""
     present = observed.models.get(name)
     for runner in observed.runners:

@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,41 +23,29 @@ _BETWEEN_TRIES = 0.2
 class RunLock:
     """Held as a context. Waits `timeout` seconds for another run to end, then raises `LockError` naming it."""
 
-    def __init__(self, folder: str, name: str, timeout: float = 0.0) -> None:
+    def __init__(
+        self, folder: str, name: str, timeout: float = 0.0, flock: Callable[[int, int], None] = fcntl.flock
+    ) -> None:
+        """`flock` is the system's call, which not every file system carries out."""
         self._path = Path(folder) / f"{file_name(name)}.lock"
         self._timeout = timeout
+        self._flock = flock
         self._descriptor = -1
 
     def __enter__(self) -> Self:
+        """Raises `LockError`, and `StateError` where the lock cannot be had at all."""
         try:
             private_folder(self._path.parent)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._descriptor = os.open(self._path, flags, 0o600)
+            descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
-            raise StateError(
-                f"the lock {error.strerror or 'cannot be opened'}: {self._path}",
-                code=Code.STATE_UNUSABLE,
-                hint="make the folder writable for this user, or name another one by `state_dir`",
-            ) from error
-        until = time.monotonic() + self._timeout
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= until:
-                    owner = self._owner()
-                    os.close(self._descriptor)
-                    raise LockError(
-                        f"another run is at work{owner}: {self._path}",
-                        code=Code.LOCK_HELD,
-                        hint="wait for it to end, or give this run time with `--lock-timeout 5m`",
-                    ) from None
-                time.sleep(_BETWEEN_TRIES)
-        # For people only: the lock is the kernel's.
-        told = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(told).encode(), 0)
+            raise self._unusable("cannot be opened", error) from error
+        try:
+            self._take(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
         return self
 
     def __exit__(
@@ -63,9 +53,40 @@ class RunLock:
     ) -> None:
         os.close(self._descriptor)
 
-    def _owner(self) -> str:
-        try:
-            told = json.loads(os.pread(self._descriptor, 4096, 0))
-            return f" (process {int(told['pid'])}, since {datetime.fromisoformat(told['since']).isoformat()})"
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+    def _take(self, descriptor: int) -> None:
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                self._flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise LockError(
+                        f"another run is at work{_owner(descriptor)}: {self._path}",
+                        code=Code.LOCK_HELD,
+                        hint="wait for it to end, or give this run time with `--lock-timeout 5m`",
+                    ) from None
+                time.sleep(_BETWEEN_TRIES)
+            except OSError as error:
+                raise self._unusable("cannot be taken", error) from error
+        # For people only, since the lock is the kernel's: a full disk is no reason to do nothing.
+        told = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(told).encode(), 0)
+
+    def _unusable(self, what: str, error: OSError) -> StateError:
+        return StateError(
+            f"the lock {what}: {error.strerror or error}: {self._path}",
+            code=Code.STATE_UNUSABLE,
+            hint="make the folder writable for this user, or name another one by `state_dir`, on a local disk",
+        )
+
+
+def _owner(descriptor: int) -> str:
+    """Who holds the lock, as far as that can be read."""
+    try:
+        told = json.loads(os.pread(descriptor, 4096, 0))
+        return f" (process {int(told['pid'])}, since {datetime.fromisoformat(told['since']).isoformat()})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,6 @@ class Memory:
             raise _unusable(self._path, error.strerror or "cannot be written") from error
         self._remembered = remembered
 
-    def record_host(self, host: HostName, remembered: HostRemembered) -> None:
-        """Keeps one host's part for the next pass."""
-        before = self.remembered()
-        self.record(replace(before, hosts={**before.hosts, host: remembered}))
-
     def _read(self) -> Remembered:
         try:
             with open(self._path, encoding="utf-8") as file:
@@ -79,13 +74,20 @@ def file_name(name: str) -> str:
 
 
 def private_folder(folder: Path) -> None:
-    """Makes the folder for its owner alone, where it is not there yet."""
+    """Makes the folder for its owner alone, where it is not there yet. Raises `StateError` for one that others own or
+    may write to: who can write there decides what guards compare with.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    told = folder.stat()
+    if told.st_uid != os.geteuid():
+        raise _unusable(folder, "belongs to another user")
+    if told.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _unusable(folder, "is writable by others")
 
 
 def _unusable(path: Path, why: str) -> StateError:
     return StateError(
-        f"what fleet remembers {why}: {path}",
+        f"what fleet remembers cannot be used: {path}: {why}",
         code=Code.STATE_UNUSABLE,
         hint=f"mend its permissions, or move `{path}` away: fleet starts a new one and looks at the hosts",
     )
@@ -94,8 +96,7 @@ def _unusable(path: Path, why: str) -> StateError:
 def _as_json(remembered: Remembered) -> dict[str, Any]:
     return {
         "format": _FORMAT,
-        "items": remembered.items,
-        "sources": list(remembered.sources),
+        "items": dict(remembered.items),
         "hosts": {
             name: {
                 "url": host.url,
@@ -111,8 +112,7 @@ def _from_json(read: Mapping[str, Any]) -> Remembered:
     if read["format"] != _FORMAT:
         raise ValueError("another format")
     return Remembered(
-        int(read["items"]),
-        tuple(str(source) for source in read["sources"]),
+        {str(scope): int(items) for scope, items in read["items"].items()},
         {
             HostName.parse(name): HostRemembered(
                 str(host["url"]),

@@ -26,8 +26,6 @@ class HostRemembered:
 class Remembered:
     """One fleet, by its `name`."""
 
-    items: int = 0
-    """How many items all hosts together were asked to have."""
-    sources: tuple[str, ...] = ()
-    """The `-f` and `-i` of that pass: only the same ones can be compared."""
+    items: Mapping[str, int] = field(default_factory=dict)
+    """How much was asked of all hosts together, by scope: only passes of one scope can be compared."""
     hosts: Mapping[HostName, HostRemembered] = field(default_factory=dict)

@@ -179,8 +179,7 @@ def _listing(models: Mapping[str, Present]) -> Listing:
 
 def remembered(about: Mapping[str, Any]) -> Remembered:
     return Remembered(
-        about.get("items", 0),
-        tuple(about.get("sources", ())),
+        {about.get("scope", ""): about["items"]} if "items" in about else {},
         {
             HostName(called): HostRemembered(
                 each.get("url", f"http://{called}:11434"),

@@ -21,7 +21,7 @@ from fleet.reconcile.step import Plan, Step
 from tests.reconcile import notation
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "plan").glob("*.yaml"))
-SAID = ("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "sources", "allow", "only")
+SAID = ("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "scope", "allow", "only")
 EXPECTED = ("plan", "details", "blocked", "refused", "unobserved", "suspended", "states")
 
 
@@ -46,7 +46,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
         },
         fingerprint="f",
         remembered=notation.remembered(case["remembered"]) if "remembered" in case else None,
-        sources=tuple(case.get("sources", ())),
+        scope=case.get("scope", ""),
         allowance=Allowance(
             allow.get("max_deletes"),
             frozenset(HostName(host) for host in allow.get("emptied", ())),

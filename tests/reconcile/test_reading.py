@@ -53,7 +53,8 @@ def test_the_same_line_twice_is_a_collision_too() -> None:
 def test_what_is_no_name_or_has_no_digest_is_kept_apart_and_cleaned() -> None:
     found = listing([Listed("a//b", HEX), Listed("q:1", "abc"), Listed("x\x1b[31m", HEX)])
     assert not found.models
-    assert len(found.invalid) == 3
+    assert len(found.invalid) == 2
+    assert found.unreadable == {ModelName.parse("q:1")}
     assert not any("\x1b" in name for name in found.invalid)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
             path.write_bytes(whole[:position] + bytes([other]) + whole[position + 1 :])
             try:
                 read(str(path))
-            except GuardError:
+            except (GuardError, InputError):
                 continue
             accepted.append((position, other))
     assert accepted == []
@@ -124,15 +125,41 @@ def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{}", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"fleet_plan": [], "checksum": ""}'],
-    ids=["nothing", "empty", "list", "null", "text", "bytes", "deep", "no-body"],
+    [b"", b"{}", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b"version: 1\nmodels: {}\n"],
+    ids=["nothing", "empty", "list", "null", "text", "bytes", "deep", "manifest"],
 )
-def test_what_is_no_plan_is_refused(tmp_path: Path, raw: bytes) -> None:
+def test_what_is_no_plan_is_the_users_mistake(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "plan").write_bytes(raw)
-    with pytest.raises(GuardError) as refusal:
+    with pytest.raises(InputError) as refusal:
         read(str(tmp_path / "plan"))
-    assert refusal.value.exit_code is ExitCode.REFUSED
+    assert refusal.value.exit_code is ExitCode.INPUT_WRONG
     assert "fleet plan --save" in (refusal.value.hint or "")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "plan")
+    with pytest.raises(InputError, match="no regular file"):
+        read(str(tmp_path / "plan"))
+
+
+@pytest.mark.parametrize("change", [{"steps": [5]}, {"steps": [{}]}, {"arguments": {"manifests": 5}}, {"urls": []}])
+def test_a_forged_plan_of_other_shapes_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "plan"
+    save(planned(), ARGUMENTS, str(path))
+    body = json.loads(path.read_bytes())["fleet_plan"] | change
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    path.write_text(json.dumps({"checksum": checksum, "fleet_plan": body}, indent=1, sort_keys=True) + "\n")
+    with pytest.raises(GuardError):
+        read(str(path))
+
+
+def test_a_plan_for_another_machine_or_fleet_no_longer_fits(saved: SavedPlan) -> None:
+    made = planned()
+    assert match(saved, replace(made, urls=dict(made.urls))) == made
+    with pytest.raises(GuardError, match="alpha: was at http://alpha"):
+        match(saved, replace(made, urls={**made.urls, HostName("alpha"): "http://elsewhere:11434"}))
+    with pytest.raises(GuardError, match="it is for the fleet `test`"):
+        match(saved, replace(made, name="other"))
 
 
 def test_a_part_of_a_plan_and_more_than_a_plan_are_refused(tmp_path: Path) -> None:

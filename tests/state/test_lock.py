@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -90,3 +91,41 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         RunLock(str(tmp_path), "fleet").__enter__()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_run(tmp_path: Path) -> None:
+    def no_locks(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with pytest.raises(StateError, match=r"cannot be taken: No locks available: .*fleet\.lock") as fault:
+        RunLock(str(tmp_path), "fleet", 3600, no_locks).__enter__()
+    assert fault.value.code is Code.STATE_UNUSABLE
+    assert fault.value.exit_code is ExitCode.COULD_NOT_RUN
+
+
+@pytest.mark.parametrize("raised", [OSError(errno.EIO, "I/O error"), BlockingIOError(), KeyboardInterrupt()])
+def test_nothing_stays_open_after_a_lock_that_was_not_had(tmp_path: Path, raised: BaseException) -> None:
+    def fails(*_: int) -> None:
+        raise raised
+
+    before = open_files()
+    with pytest.raises((StateError, LockError, KeyboardInterrupt)):
+        RunLock(str(tmp_path), "fleet", flock=fails).__enter__()
+    assert open_files() == before
+
+
+def test_nothing_stays_open_after_a_run(tmp_path: Path) -> None:
+    before = open_files()
+    with RunLock(str(tmp_path), "fleet"):
+        assert open_files() != before
+    assert open_files() == before
+
+
+def test_a_lock_is_held_even_where_nothing_can_be_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fleet.lock")  # takes a lock, and neither a length nor a place to write to
+    with RunLock(str(tmp_path), "fleet"), pytest.raises(LockError, match="another run is at work: "):
+        RunLock(str(tmp_path), "fleet").__enter__()
+
+
+def open_files() -> set[str]:
+    return {file.name for file in Path("/dev/fd").iterdir()}

@@ -15,8 +15,7 @@ from fleet.state.memory import Memory, StateError, file_name
 from fleet.state.remembered import HostRemembered, Remembered
 
 FULL = Remembered(
-    3,
-    ("/etc/fleet/é", "-"),
+    {'[null,["/etc/fleet/é","-"]]': 3, "[null,[]]": 40},
     {
         HostName("alpha"): HostRemembered(
             "http://alpha",
@@ -38,23 +37,20 @@ def test_nothing_is_remembered_of_a_fleet_that_was_never_seen(tmp_path: Path) ->
     assert Memory(str(tmp_path), "other").remembered() == Remembered()
 
 
-def test_one_hosts_part_is_recorded_beside_the_others(tmp_path: Path) -> None:
-    memory = Memory(str(tmp_path), "fleet")
-    memory.record(FULL)
-    changed = HostRemembered("http://elsewhere")
-    memory.record_host(HostName("beta"), changed)
-    assert memory.remembered().hosts[HostName("beta")] == changed
-    again = Memory(str(tmp_path), "fleet").remembered()
-    assert again.hosts == {**FULL.hosts, HostName("beta"): changed}
-    assert (again.items, again.sources) == (FULL.items, FULL.sources)
-
-
 def test_folder_and_file_are_private_and_nothing_is_left_beside(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "by-fleet"
     Memory(str(folder), "fleet").record(FULL)
     Memory(str(folder), "fleet").record(Remembered())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [(each.name, stat.S_IMODE(each.stat().st_mode)) for each in folder.iterdir()] == [("fleet.json", 0o600)]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_folder_that_others_may_write_to_is_not_used(mode: int, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    with pytest.raises(StateError, match="writable by others"):
+        Memory(str(tmp_path / "state"), "fleet").record(FULL)
 
 
 @pytest.mark.parametrize(
