@@ -250,7 +250,7 @@ class Code(Enum):
         221,
         "not finished, because the run was interrupted",
         "A signal asked fleet to stop.",
-        "Run again: it goes on from what is there.",
+        "Run again. A download goes on from its bytes, which the host keeps.",
         "observe",
     )
     FIELD_NEEDS_NEWER_SERVER = Explained(
@@ -423,9 +423,11 @@ class Code(Enum):
     )
     STATE_UNUSABLE = Explained(
         602,
-        "what fleet remembers could not be read or written",
-        "The state folder is missing, not writable or not private, or its file is damaged.",
-        "Mend its permissions, or move the file away: fleet starts a new one and looks at the hosts.",
+        "the state folder, or a file in it, cannot be used",
+        "What `state_dir` names is no folder, cannot be made, read or written, belongs to another user or is writable by"
+        " others; or the file of what fleet remembers is damaged or of another version of fleet, or the lock cannot be taken.",
+        "Mend owner and permissions, or name another folder, on a local disk, by `state_dir`. Move a damaged file away:"
+        " fleet starts a new one and looks at the hosts.",
         "never",
     )
     INTERNAL = Explained(
@@ -441,6 +443,13 @@ class Code(Enum):
         "The disk is full, or the device that stdout leads to failed.",
         "Look at the hosts by `fleet status`: what was begun was carried out.",
         "never",
+    )
+    SIMULATION_NOT_STARTED = Explained(
+        605,
+        "the simulator could not start",
+        "Another process listens on one of its ports, or the inventory cannot be written.",
+        "Name other ports: `--port 0`, `--registry-port 0` and `--control-port 0` let the system choose.",
+        "later",
     )
 
     @property

@@ -72,13 +72,16 @@ class Settings:
     pull_tries: int = _setting(
         5,
         Kind.COUNT,
-        "How often one pull is begun before it counts as failed; each try goes on where the one before stopped.",
+        "How often one pull is begun before it counts as failed; each try goes on where the one before stopped, and one"
+        " that moved at least `stall_floor` fills the count up again. What the server itself ends with an error,"
+        " other than trouble with the registry, is begun at most `retry_tries` times without moving.",
         least=1,
     )
     retry_tries: int = _setting(
         3,
         Kind.COUNT,
-        "How often a request that changes nothing is tried; more only delays the report of a host that is down.",
+        "How often a request that changes nothing is tried, and likewise a create, copy, load, unload or delete: one that"
+        " broke off only after a new look at the host. More only delays the report of a host that is down.",
         least=1,
     )
     retry_wait: float = _setting(
@@ -136,8 +139,8 @@ class Settings:
     grace: float = _setting(
         20.0,
         Kind.DURATION,
-        "How long short calls may take to finish after the first interrupt; downloads are detached and keep their"
-        " bytes.",
+        "How long creates and loads may take to finish after the first interrupt; downloads are left at once and keep"
+        " their bytes.",
     )
     lock_timeout: float = _setting(
         0.0,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 COMMAND = Path(sys.executable).with_name("fleet")
 _KEPT = ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
@@ -21,6 +22,17 @@ class Ran:
     code: int
     stdout: str
     stderr: str
+
+
+class Running(subprocess.Popen[str]):
+    """A command that runs beside the test. The end of its block ends it, by its own process id, whatever happened."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(kind, value, trace)
 
 
 class FleetCommand:
@@ -51,9 +63,9 @@ class FleetCommand:
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Begins a command that is to be talked to, interrupted or read while it runs; the test has to end it."""
-        return subprocess.Popen(
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
+        """Begins a command that is to be talked to, interrupted or read while it runs; a block of it ends it."""
+        return Running(
             [COMMAND, *arguments],
             cwd=self.folder,
             env=self.environment(environment),

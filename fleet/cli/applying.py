@@ -8,57 +8,81 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-from fleet.cli.consent import ask
+from fleet.cli.command import message_of
+from fleet.cli.consent import ask, can_ask
 from fleet.cli.interruptible import run_until_signal
 from fleet.cli.show_result import listener_of, paint_of, show_report
-from fleet.cli.streams import coloured, data, is_terminal, talk
-from fleet.errors import ExitCode
-from fleet.quantities import share
+from fleet.cli.streams import DataMeanwhile, coloured, data, is_terminal, talk
+from fleet.errors import ExitCode, LockError
+from fleet.quantities import share, show_duration
 from fleet.reconcile.progress import Listener
 from fleet.reconcile.report import Report, exit_code
-from fleet.reconcile.run import Pass, carry_out, make_plan
+from fleet.reconcile.run import DEFAULT_NAME, Pass, carry_out, make_plan
 from fleet.reconcile.saved import SavedPlan, match
 from fleet.reconcile.step import Plan
 from fleet.reconcile.stop import Stop
 from fleet.render.plan import plan_text
+from fleet.settings import Settings
 from fleet.state.lock import RunLock
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
 def apply_work(work: Pass, arguments: argparse.Namespace, saved: SavedPlan | None = None) -> int:
-    """Plans, asks where that is due, carries out, reports. Raises `GuardError`, `LockError` and `StateError`."""
+    """Plans, asks where that is due, carries out, reports.
+
+    Raises `GuardError`, `LockError`, `StateError`, and `FleetError` at the very end for output that was lost.
+    """
     settings = work.settings
-    listener = listener_of(arguments)
-    with RunLock(settings.state_dir, work.desired.name, settings.lock_timeout):
+    lines = DataMeanwhile()
+    listener = listener_of(arguments, lines)
+    with _alone(settings, work.desired.name):
         plan = run_until_signal(make_plan(work, listener))
         if saved is not None:
             plan = match(saved, plan)
-        _show_before(plan, arguments)
+        _show_before(plan, arguments, lines)
         if plan.steps and saved is None and not arguments.yes:
             ask(plan)
         report = _carry_out(work, plan, listener, arguments)
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=True)
     show_report(report, code, arguments)
+    if report.not_remembered is not None:
+        talk(message_of(report.not_remembered))
+    lines.end()
     return code
 
 
-def _show_before(plan: Plan, arguments: argparse.Namespace) -> None:
+@contextmanager
+def _alone(settings: Settings, name: str) -> Iterator[None]:
+    """Holds the lock of the fleet. Raises `LockError`, which says whose lock it is, and `StateError`."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(RunLock(settings.state_dir, name, settings.lock_timeout))
+        except LockError as error:
+            hint = error.hint or ""
+            if name == DEFAULT_NAME:
+                hint += "; fleets that share no host are told apart by `name:` in their inventories"
+            raise LockError(f"{error}, the lock of the fleet `{name}`", code=error.code, hint=hint) from error
+        yield
+
+
+def _show_before(plan: Plan, arguments: argparse.Namespace, lines: DataMeanwhile) -> None:
     """The plan as text: beside the data where the report alone is data, and only if somebody will be asked about it."""
     if arguments.output == "jsonl":
         from fleet.render.document import planned_document
         from fleet.render.writing import in_one_line
 
-        data(in_one_line(planned_document(plan, show_content=arguments.show_content)))
+        lines(in_one_line(planned_document(plan, show_content=arguments.show_content)))
     if not plan.steps:
         return
     text = plan_text(plan, paint=paint_of(arguments), show_content=arguments.show_content, everything=arguments.verbose)
     if arguments.output == "text":
         data(text + "\n")
-    elif sys.stdin is not None and sys.stdin.isatty() and not arguments.yes:
+    elif can_ask() and not arguments.yes:
         talk(text + "\n")
 
 
@@ -94,7 +118,10 @@ async def _under_signals(
             talk("ended at once; the next run finds out how the last calls ended\n")
             os._exit(_CODES[number])
         stop.request(_CODES[number])
-        say("stopping: nothing new is begun, and short calls may end; a second signal ends at once\n")
+        say(
+            "stopping: nothing new is begun; downloads are left at once and keep their bytes, creates and loads may take"
+            f" up to {show_duration(work.settings.grace)} to end; a second signal ends at once\n"
+        )
 
     loop = asyncio.get_running_loop()
     for number in _CODES:

@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     output = None
     try:
-        if list(argv[:1]) == ["--version"]:
+        if list(argv) == ["version"] or list(argv[:1]) == ["--version"]:
             data(f"fleet {_version()}\n")
             return ExitCode.AS_DESIRED
         if argv[:1] and argv[0].partition("=")[0] == "--print-completion":
@@ -62,7 +62,7 @@ def message_of(error: FleetError) -> str:
     from fleet.render.writing import cleaned_lines
 
     lines = cleaned_lines(str(error), _LINE)
-    if error.code is Code.MANIFEST_WRONG:
+    if error.code is Code.MANIFEST_WRONG and _of_manifests(error):
         faults = sum(not line.startswith(" ") for line in lines)
         lines.append(f"error: {faults} fault{'s' if faults != 1 else ''} in inventory and manifests")
     else:
@@ -70,6 +70,13 @@ def message_of(error: FleetError) -> str:
     if error.hint:
         lines += ["", f"hint: {clean(error.hint, limit=_LINE)}"]
     return "\n".join(lines) + "\n"
+
+
+def _of_manifests(error: FleetError) -> bool:
+    """A scenario of the simulator can be wrong in the same way."""
+    from fleet.manifest.faults import ManifestErrors
+
+    return isinstance(error, ManifestErrors)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -11,12 +11,17 @@ from fleet.reconcile.step import Action, Plan
 from fleet.render.words import counted
 
 
+def can_ask() -> bool:
+    """Whether somebody sees the question and can answer it: it is told to stderr and answered on stdin."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
 def ask(plan: Plan) -> None:
     """Returns if somebody at a terminal says yes; a plan with deletes also takes their number as an answer.
 
     Raises `GuardError` for any other answer, and where there is no terminal to ask on.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not can_ask():
         raise GuardError(
             "the plan was not carried out: there is no terminal to ask on",
             code=Code.NOT_CONFIRMED,

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.settings import PREFIX
+
 if TYPE_CHECKING:
     from fleet.simulate.server import Simulation
 
 _SUSPENDED = "http://127.0.0.1:9"
 """The discard port: nothing answers there, as on a machine in repair."""
+_FOLDERS = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY")
+"""Variables that lead to the user's settings, memory and credentials; without them, all of these are in `HOME`."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,7 +31,12 @@ def add_parser(subparsers: Any) -> None:
         description="Simulates three hosts of different ages and a registry on this machine, and shows plan, apply"
         " and status of the tour's manifests on them. Touches nothing else, and takes some seconds.",
     )
-    parser.add_argument("--keep", metavar="FOLDER", help="leave the manifests there, to read and to try")
+    parser.add_argument(
+        "--keep",
+        metavar="FOLDER",
+        help="leave manifests, inventory and scenario there, to read and to try; the simulated hosts end with the demo,"
+        " and `fleet simulate FOLDER/scenario.yaml` serves the same again",
+    )
     parser.set_defaults(run=run)
 
 
@@ -38,17 +47,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     package = Path(__file__).parents[1] / "simulate"
     scenario = load_scenario(package / "tour.yaml")
-    with _folder(arguments.keep) as folder:
+    with _folder(arguments.keep) as folder, _on_its_own():
         shutil.copytree(package / "tour", folder / "tour", dirs_exist_ok=True)
+        if arguments.keep is not None:
+            shutil.copyfile(package / "tour.yaml", folder / "scenario.yaml")
         with simulated(scenario) as simulation:
             _write_inventory(simulation, folder / "hosts.yaml")
-            return _show(folder)
+            code = _show(folder)
+        if arguments.keep is not None:
+            _on_default_ports(simulation, folder / "hosts.yaml")
+            _say(
+                f"\nThe simulated hosts are gone. In {folder}, `fleet simulate scenario.yaml` serves the same again, as"
+                "\nthey were before, and `fleet plan -i hosts.yaml -f tour` looks at them from another terminal."
+            )
+        return code
 
 
 def _show(folder: Path) -> int:
     files = ("-i", "hosts.yaml", "-f", "tour")
     _say("Three simulated hosts run Ollama 0.5.4, 0.9.6 and 0.32.15; a fourth is in repair.")
-    _say(f"The manifests are in {folder}.")
     for about, expected, argv in (
         ("What would change? Nothing is done yet.", 0, ("plan", *files)),
         ("Carry it out, and prove it by looking again.", 0, ("apply", *files, "--yes")),
@@ -88,6 +105,16 @@ def _write_inventory(simulation: Simulation, path: Path) -> None:
     )
 
 
+def _on_default_ports(simulation: Simulation, path: Path) -> None:
+    """The inventory for the ports on which `fleet simulate` serves the scenario."""
+    from fleet.cli.simulate import DEFAULT_PORT
+
+    text = path.read_text(encoding="utf-8")
+    for number, host in enumerate(simulation.hosts.values()):
+        text = text.replace(f"{host.url}\n", f"http://127.0.0.1:{DEFAULT_PORT + number}\n")
+    path.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def _folder(keep: str | None) -> Iterator[Path]:
     if keep is not None:
@@ -100,16 +127,26 @@ def _folder(keep: str | None) -> Iterator[Path]:
 
 
 @contextmanager
+def _on_its_own() -> Iterator[None]:
+    """Without the user's settings, and with a home that goes away: nothing reaches a demo, nothing is left of it."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="fleet-demo-home-") as home:
+        for name in before:
+            if name.startswith(PREFIX) or name in _FOLDERS:
+                del os.environ[name]
+        os.environ["HOME"] = home
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """In that folder, with a state of its own: a demo leaves no memory of its fleet behind."""
-    before, state = Path.cwd(), os.environ.get("OLLAMA_FLEET_STATE_DIR")
+    before = Path.cwd()
     os.chdir(folder)
-    os.environ["OLLAMA_FLEET_STATE_DIR"] = str(folder / "state")
     try:
         yield
     finally:
         os.chdir(before)
-        if state is None:
-            del os.environ["OLLAMA_FLEET_STATE_DIR"]
-        else:
-            os.environ["OLLAMA_FLEET_STATE_DIR"] = state

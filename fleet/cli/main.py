@@ -26,6 +26,8 @@ SHELLS = ("bash", "zsh", "tcsh")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line, without the program's name, and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help", *arguments[2:]]
     if arguments[:1] in (["--help"], ["-h"]):
         from fleet.cli.streams import data
 

@@ -175,6 +175,8 @@ def new_parser(subparsers: Any, verb: str, about: str, *, epilog: str | None = N
 
 def number(text: str) -> int:
     """A whole number, zero included."""
+    if text.startswith("-") and text[1:].isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is below 0")
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"`{text}` is no whole number")
     return int(text)

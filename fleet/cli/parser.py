@@ -75,7 +75,7 @@ def _unknown(parser: Parser, verb: str, unknown: Sequence[str]) -> UsageError:
 def _nearest(wrong: str, known: Iterable[str], see: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    close = get_close_matches(wrong, list(known), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`? See `{see}`" if close else f"see `{see}`"
 
 

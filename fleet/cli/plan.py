@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.cli.configuration import settings_of
     from fleet.cli.interruptible import run_until_signal
     from fleet.cli.show_result import listener_of, show_plan
-    from fleet.cli.streams import talk
+    from fleet.cli.streams import DataMeanwhile, talk
     from fleet.cli.work import saved_arguments, work_of
     from fleet.codes import Code
     from fleet.errors import UsageError
@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("`--save` needs files that can be read again, and `-` cannot", code=Code.USAGE)
     settings = settings_of(arguments).settings
     work = work_of(saved_arguments(arguments), settings, arguments)
-    plan = run_until_signal(make_plan(work.work, listener_of(arguments)))
+    lines = DataMeanwhile()
+    plan = run_until_signal(make_plan(work.work, listener_of(arguments, lines)))
     if arguments.save:
         save(plan, work.arguments, arguments.save)
     report = report_of(plan)
@@ -54,4 +55,5 @@ def run(arguments: argparse.Namespace) -> int:
     show_plan(report, code, arguments)
     if arguments.save:
         talk(f"saved: `fleet apply {arguments.save}` carries it out\n")
+    lines.end()
     return code

@@ -22,10 +22,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Always 0."""
-    import json
-
     from fleet.cli.streams import data
     from fleet.manifest.schema import json_schema
+    from fleet.render.writing import written
 
-    data(json.dumps(json_schema(), indent=2) + "\n")
+    data(written(json_schema()))
     return 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from fleet.cli.streams import coloured, data, talk
+from fleet.cli.streams import DataMeanwhile, coloured, data, talk
 from fleet.errors import ExitCode
 from fleet.reconcile.progress import Listener
 from fleet.reconcile.report import Report
@@ -20,12 +20,17 @@ def paint_of(arguments: argparse.Namespace) -> Paint:
     return Paint(coloured(sys.stdout, wanted=arguments.colour))
 
 
-def listener_of(arguments: argparse.Namespace) -> Listener:
-    """JSON lines to stdout where those are asked for, else plain lines to stderr."""
+def listener_of(arguments: argparse.Namespace, lines: DataMeanwhile) -> Listener:
+    """JSON lines where those are asked for, else plain lines to stderr."""
     if arguments.output == "jsonl":
         from fleet.render.events import Lines
 
-        return Lines(data, time.monotonic, show_content=arguments.show_content)
+        return Lines(lines, time.monotonic, show_content=arguments.show_content)
+    return plain_listener(arguments)
+
+
+def plain_listener(arguments: argparse.Namespace) -> Listener:
+    """Plain lines to stderr."""
     from fleet.render.plain import Plain
 
     return Plain(talk, time.monotonic, interval=_INTERVAL, everything=arguments.verbose)

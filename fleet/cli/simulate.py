@@ -55,7 +55,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Simulates until SIGINT or SIGTERM, then returns 0. Raises `InputError` for the scenario, `UsageError` else."""
+    """Simulates until SIGINT or SIGTERM, then returns 0.
+
+    Raises `InputError` for the scenario, `UsageError`, and `FleetError` where a port is in use.
+    """
     import asyncio
 
     return asyncio.run(_simulate(arguments, _scenario(arguments)))
@@ -83,7 +86,7 @@ async def _simulate(arguments: argparse.Namespace, scenario: Scenario) -> int:
     import signal
 
     from fleet.codes import Code
-    from fleet.errors import UsageError
+    from fleet.errors import FleetError
     from fleet.simulate.server import Simulation
 
     interrupted = asyncio.Event()
@@ -103,8 +106,17 @@ async def _simulate(arguments: argparse.Namespace, scenario: Scenario) -> int:
             await interrupted.wait()
     except OSError as fault:
         hint = "`--port 0`, `--registry-port 0` and `--control-port 0` let the system choose"
-        raise UsageError(f"could not start: {fault}", code=Code.USAGE, hint=hint) from fault
+        raise FleetError(
+            f"the simulator could not start: {fault.strerror or fault}{_named(fault)}",
+            code=Code.SIMULATION_NOT_STARTED,
+            hint=hint,
+        ) from fault
     return 0
+
+
+def _named(fault: OSError) -> str:
+    """The port or the file that it is about."""
+    return f": {fault.filename}" if fault.filename else ""
 
 
 def _tell(simulation: Simulation, output: str) -> None:

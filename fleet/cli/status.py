@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code by `design.md` 10, as of a plan."""
     from fleet.cli.configuration import settings_of
     from fleet.cli.interruptible import run_until_signal
-    from fleet.cli.show_result import listener_of, paint_of
+    from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
     from fleet.cli.work import saved_arguments, work_of
     from fleet.quantities import share
@@ -37,16 +37,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = settings_of(arguments).settings
     work = work_of(saved_arguments(arguments), settings, arguments).work
-    report = report_of(run_until_signal(make_plan(work, listener_of(arguments))))
+    report = report_of(run_until_signal(make_plan(work, plain_listener(arguments))))
     plan = report.plan
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=False)
     if arguments.output == "json":
         from fleet.render.writing import written
 
-        data(written(status_document(report, work.desired, work.observations, code)))
+        data(written(status_document(report, work.desired, plan.observations, code)))
     else:
         data(
-            status_text(plan, work.desired, work.observations, paint=paint_of(arguments), everything=arguments.verbose)
+            status_text(plan, work.desired, plan.observations, paint=paint_of(arguments), everything=arguments.verbose)
         )
     return code

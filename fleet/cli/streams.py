@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from fleet.errors import FleetError
 
 
 def data(text: str) -> None:
@@ -13,12 +16,27 @@ def data(text: str) -> None:
         _write(sys.stdout, text)
     except OSError as error:
         _silence(sys.stdout)
-        from fleet.codes import Code
-        from fleet.errors import FleetError
+        raise _lost(error) from error
 
-        raise FleetError(
-            f"the output could not be written: {error.strerror or error}", code=Code.OUTPUT_LOST
-        ) from error
+
+class DataMeanwhile:
+    """Data that is written while the work goes on, which it must not break off: a failure waits for the end."""
+
+    def __init__(self) -> None:
+        self._failed: OSError | None = None
+
+    def __call__(self, text: str) -> None:
+        """Never fails; after a first failure everything goes nowhere."""
+        try:
+            _write(sys.stdout, text)
+        except OSError as error:
+            _silence(sys.stdout)
+            self._failed = error
+
+    def end(self) -> None:
+        """The work is over. Raises `FleetError` where some of it could not be written."""
+        if self._failed is not None:
+            raise _lost(self._failed) from self._failed
 
 
 def talk(text: str) -> None:
@@ -27,6 +45,13 @@ def talk(text: str) -> None:
         _write(sys.stderr, text)
     except OSError:
         _silence(sys.stderr)
+
+
+def _lost(error: OSError) -> FleetError:
+    from fleet.codes import Code
+    from fleet.errors import FleetError
+
+    return FleetError(f"the output could not be written: {error.strerror or error}", code=Code.OUTPUT_LOST)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from fleet.manifest.faults import Fault
     from fleet.manifest.item import Desired
 
-FORMAT = 1
-"""Of the JSON document; raised when a reader of the old one would break."""
-
 
 def add_parser(subparsers: Any) -> None:
     """Registers the verb with argparse's subparsers."""
@@ -31,32 +28,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if all is sound; else raises `InputError` with every fault, or for JSON writes them and gives 4."""
-    import os
-    import sys
-
     from fleet.cli.configuration import settings_of
+    from fleet.cli.loading import desired_of
     from fleet.cli.streams import data, talk
-    from fleet.manifest.desired import resolve
     from fleet.manifest.faults import ManifestErrors
-    from fleet.manifest.load import load
 
-    if arguments.labels and arguments.self_name is None:
-        from fleet.codes import Code
-        from fleet.errors import UsageError
-
-        raise UsageError("`--label` is about this machine, and needs `--self NAME`", code=Code.USAGE)
     settings = settings_of(arguments).settings
     try:
-        loaded = load(
-            arguments.files,
-            inventory=arguments.inventory,
-            stdin=sys.stdin.buffer if sys.stdin is not None else None,
-            self_name=arguments.self_name,
-            self_labels=dict(arguments.labels),
-            environ=os.environ,
-            credentials_dir=settings.credentials_dir,
+        desired = desired_of(
+            arguments.files, arguments.inventory, arguments.self_name, dict(arguments.labels), settings
         )
-        desired = resolve(loaded)
     except ManifestErrors as error:
         if arguments.output != "json":
             raise
@@ -65,8 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
         talk(message_of(error))
         data(_document(None, error.faults, int(error.exit_code)))
         return error.exit_code
-    for note in loaded.notes:
-        talk(f"note: {note}\n")
     data(_document(desired, (), 0) if arguments.output == "json" else _text(desired))
     return 0
 
@@ -74,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _text(desired: Desired) -> str:
     hosts, models, absent = _counts(desired)
     gone = f", {absent} to be gone" if absent else ""
-    return f"{desired.name}: no fault; {hosts} host{'s' * (hosts != 1)}, {models} model{'s' * (models != 1)}{gone}\n"
+    return f"fleet `{desired.name}`: no fault; {hosts} host{'s' * (hosts != 1)}, {models} model{'s' * (models != 1)}{gone}\n"
 
 
 def _document(desired: Desired | None, faults: tuple[Fault, ...], exit_code: int) -> str:
-    import json
+    from fleet.render.writing import FORMAT, written
 
     document: dict[str, Any] = {"type": "validation", "format": FORMAT, "sound": not faults}
     if desired is not None:
@@ -96,7 +75,7 @@ def _document(desired: Desired | None, faults: tuple[Fault, ...], exit_code: int
         for fault in faults
     ]
     document["exit_code"] = exit_code
-    return json.dumps(document, indent=2) + "\n"
+    return written(document)
 
 
 def _counts(desired: Desired) -> tuple[int, int, int]:

@@ -10,6 +10,8 @@ from fleet.cli import options
 if TYPE_CHECKING:
     from fleet.manifest.item import Desired, HostDesired
     from fleet.names import ModelName
+    from fleet.reconcile.report import Report
+    from fleet.render.held_back import HeldBack
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,49 +31,58 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code by `design.md` 10, as of a plan for that host. Raises `UsageError` for an unknown host or model."""
+    """Exit code by `design.md` 10, as of a plan for that host, or that model alone. Raises `UsageError` for an unknown host or model."""
     from dataclasses import replace
 
     from fleet.cli.configuration import settings_of
     from fleet.cli.interruptible import run_until_signal
-    from fleet.cli.show_result import listener_of, paint_of
+    from fleet.cli.selection import host_of
+    from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
     from fleet.cli.work import saved_arguments, work_of
     from fleet.quantities import share
     from fleet.reconcile.report import exit_code
     from fleet.reconcile.run import Selection, make_plan, report_of
+    from fleet.render.held_back import held_back
     from fleet.render.why import why_document, why_text
     from fleet.render.writing import written
 
     settings = settings_of(arguments).settings
     model = None if arguments.model is None else _model(arguments.model)
     work = work_of(saved_arguments(arguments), settings, arguments).work
-    desired = _host(arguments.host, work.desired)
+    desired = host_of(arguments.host, work.desired)
     only = replace(work, selection=Selection(hosts=(desired.host.name,)))
-    report = report_of(run_until_signal(make_plan(only, listener_of(arguments))))
-    found = report.plan.hosts[0]
+    report = report_of(run_until_signal(make_plan(only, plain_listener(arguments))))
+    found, held = report.plan.hosts[0], held_back(report.plan)
     if arguments.output == "json":
-        text = written(why_document(desired, found, model, show_content=arguments.show_content))
+        text = written(why_document(desired, found, model, held=held, show_content=arguments.show_content))
     else:
-        text = why_text(desired, found, model, paint=paint_of(arguments), show_content=arguments.show_content)
+        text = why_text(
+            desired,
+            found,
+            model,
+            policy=work.desired.policy,
+            held=held,
+            paint=paint_of(arguments),
+            show_content=arguments.show_content,
+        )
     data(text or _nothing(desired, model, work.desired))
     allowed = share(settings.allow_unreachable, 1)
-    return exit_code(report, allowed_unobserved=allowed, applied=False)
+    return exit_code(_about(report, model, held), allowed_unobserved=allowed, applied=False)
 
 
-def _host(text: str, desired: Desired) -> HostDesired:
-    from difflib import get_close_matches
+def _about(report: Report, model: ModelName | None, held: HeldBack) -> Report:
+    """The report as far as it is about one model: what the rest of the host is refused is no answer to the question."""
+    from dataclasses import replace
 
-    from fleet.codes import Code
-    from fleet.errors import UsageError
-    from fleet.render.words import some
-
-    for name, host in desired.hosts.items():
-        if name == text:
-            return host
-    close = get_close_matches(text, desired.hosts, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else f"there are: {some(sorted(desired.hosts), 10)}"
-    raise UsageError(f"the inventory has no host `{text[:100]}`", code=Code.USAGE, hint=hint)
+    if model is None:
+        return report
+    plan = replace(
+        report.plan,
+        refused=tuple(refusal for (_, name), refusal in held.items() if name == model),
+        blocked=tuple(item for item in report.plan.blocked if item.model == model),
+    )
+    return replace(report, plan=plan, after=plan)
 
 
 def _model(text: str) -> ModelName:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.cli.streams import talk
-from fleet.codes import Code
-from fleet.errors import UsageError
-from fleet.names import HostName, InvalidName
+from fleet.cli.loading import desired_of
+from fleet.cli.selection import check_names, check_selection
+from fleet.names import HostName
 from fleet.reconcile.run import Pass
 from fleet.reconcile.saved import SavedArguments
 from fleet.settings import Settings
@@ -30,38 +28,35 @@ def work_of(arguments: SavedArguments, settings: Settings, named: argparse.Names
 
     `named` is the command line, for faults to name files as the user did; a saved plan has its own names.
     """
-    from fleet.manifest.desired import fingerprint, resolve
-    from fleet.manifest.load import load
+    from fleet.manifest.desired import fingerprint
     from fleet.reconcile.plan import Allowance
     from fleet.reconcile.run import Selection
 
     check_selection(arguments)
-    loaded = load(
+    desired = desired_of(
         arguments.manifests if named is None else named.files,
-        inventory=arguments.inventory if named is None else named.inventory,
-        stdin=sys.stdin.buffer if sys.stdin is not None else None,
-        self_name=arguments.self_name,
-        self_labels=dict(label.split("=", 1) for label in arguments.labels),
-        environ=os.environ,
-        credentials_dir=settings.credentials_dir,
+        arguments.inventory if named is None else named.inventory,
+        arguments.self_name,
+        dict(label.split("=", 1) for label in arguments.labels),
+        settings,
     )
-    for note in loaded.notes:
-        talk(f"note: {note}\n")
-    desired = resolve(loaded)
+    if named is not None:
+        # A saved plan that names what is no longer there does not fit any more, which is found out by planning.
+        check_names(arguments, desired)
     allowance = Allowance(
         arguments.max_deletes, frozenset(map(HostName, arguments.accept_emptied)), arguments.accept_shrunk
     )
     selection = Selection(arguments.hosts, arguments.selector, arguments.models)
     paths = (*arguments.manifests, *arguments.inventory)
-    return Work(Pass(desired, fingerprint(desired), settings, selection, allowance, paths), arguments)
+    return Work(
+        Pass(desired, fingerprint(desired), settings, selection, allowance, paths, arguments.self_name), arguments
+    )
 
 
 def saved_arguments(arguments: argparse.Namespace) -> SavedArguments:
     """The part of a command line that decides what is planned. Paths become absolute, defaults are written out."""
     from fleet.manifest.files import default_paths
 
-    if arguments.labels and arguments.self_name is None:
-        raise UsageError("`--label` is about this machine, and needs `--self NAME`", code=Code.USAGE)
     return SavedArguments(
         manifests=tuple(_absolute(path) for path in arguments.files or default_paths(Path())),
         inventory=tuple(_absolute(path) for path in arguments.inventory),
@@ -74,30 +69,6 @@ def saved_arguments(arguments: argparse.Namespace) -> SavedArguments:
         accept_emptied=tuple(getattr(arguments, "accept_emptied", ())),
         accept_shrunk=getattr(arguments, "accept_shrunk", False),
     )
-
-
-def check_selection(arguments: SavedArguments) -> None:
-    """Raises `UsageError` for what no host or model could be called, before anything is read."""
-    from fleet.manifest.faults import Misread
-    from fleet.manifest.pattern import parse_pattern
-    from fleet.manifest.selector import Selector
-
-    if arguments.selector is not None:
-        try:
-            Selector.parse(arguments.selector)
-        except Misread as error:
-            where = f" at character {error.offset + 1}" if error.offset else ""
-            raise UsageError(f"`-l`: {error}{where}", code=Code.USAGE, hint=error.hint) from error
-    for glob in arguments.models:
-        try:
-            parse_pattern(glob)
-        except Misread as error:
-            raise UsageError(f"`--model`: {error}", code=Code.USAGE, hint=error.hint) from error
-    for host in arguments.accept_emptied:
-        try:
-            HostName.parse(host)
-        except InvalidName as error:
-            raise UsageError(f"`--accept-emptied`: {error}", code=Code.USAGE) from error
 
 
 def _absolute(path: str) -> str:

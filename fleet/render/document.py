@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from fleet.codes import Code
 from fleet.errors import ExitCode
 from fleet.reconcile.difference import Blocked, HostDifference, State
 from fleet.reconcile.observed import Unobserved
@@ -73,7 +74,9 @@ def plan_part(plan: Plan, *, show_content: bool = False) -> dict[str, Any]:
             for refusal in plan.refused
         ],
         "unobserved": [unobserved_part(each) for each in plan.unobserved],
-        "unverified": [{"host": host, "model": str(model)} for host, model in plan.unverified],
+        "unverified": [
+            {"host": host, "model": str(model), "code": Code.UNVERIFIED.id} for host, model in plan.unverified
+        ],
     }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from fleet.codes import Code
 from fleet.names import HostName
-from fleet.reconcile.difference import Blocked, State
+from fleet.reconcile.difference import Blocked, HostDifference
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.step import Plan, Refusal
 from fleet.render.paint import Paint
 from fleet.render.words import (
+    as_desired,
     blocked_lines,
     counted,
     hint_lines,
@@ -46,8 +48,7 @@ def unobserved_block(unobserved: Iterable[Unobserved], *, everything: bool = Fal
         for host in each:
             first, *rest = unobserved_lines(host)
             yield f"  {name(host.host)}: {first}"
-            yield from (f"      {line}" for line in rest)
-        yield from (f"  {line}" for line in dict.fromkeys(line for host in each for line in hint_lines(host.hint)))
+            yield from (f"      {line}" for line in [*rest, *hint_lines(host.hint)])
         return
     by_code: dict[object, list[Unobserved]] = {}
     for host in each:
@@ -79,18 +80,19 @@ def _refused(refusals: Iterable[Refusal]) -> Iterator[str]:
 
 
 def _suspended(plan: Plan) -> Iterator[str]:
-    differing = {
-        host.host: sum(item.state in {State.DIFFERS, State.BLOCKED} for item in host.items) + len(host.removals)
-        for host in plan.hosts
-    }
+    found = {host.host: host for host in plan.hosts}
     for host, why in plan.suspended.items():
-        count = differing.get(host, 0)
+        seen = found.get(host, HostDifference(host))
+        count = len(seen.items) - as_desired(seen) + len(seen.removals)
         told = f"{counted(count, 'item differs', 'items differ')}" if count else ""
-        yield "  " + ": ".join(part for part in (name(host), sentence(why), told) if part)
+        if seen.unobserved is not None:
+            told = f"not observed ({seen.unobserved.code.id})"
+        parts = "; ".join(part for part in (sentence(why), told) if part)
+        yield f"  {name(host)}: {parts}" if parts else f"  {name(host)}"
 
 
 def _unverified(plan: Plan) -> Iterator[str]:
     hosts: dict[str, list[HostName]] = {}
     for host, model in plan.unverified:
         hosts.setdefault(name(model), []).append(host)
-    yield from (f"  {model} on {some(where)}" for model, where in hosts.items())
+    yield from (f"  {model} on {some(where)} ({Code.UNVERIFIED.id})" for model, where in hosts.items())

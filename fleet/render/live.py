@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -17,14 +18,34 @@ _ROWS = 24
 """At most, so that a large terminal does not become a wall of bars."""
 
 
+class _Forgiving:
+    """A stream whose writing never fails: a terminal that went away must not break the work off."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Screen:
     """A listener and a context manager: within it the lower lines of the terminal are redrawn four times a second."""
 
     def __init__(self, stream: TextIO, clock: Clock, *, steps: int, colour: bool) -> None:
         self._clock = clock
         self._board = Board(steps)
+        file = cast("TextIO", _Forgiving(stream))
         self._console = Console(
-            file=stream, no_color=not colour, highlight=False, markup=False, emoji=False, force_terminal=True
+            file=file, no_color=not colour, highlight=False, markup=False, emoji=False, force_terminal=True
         )
         self._live = Live(self, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from fleet.codes import Code
 from fleet.ollama.foreign import clean
 from fleet.reconcile.report import Failure, Report
 from fleet.reconcile.step import Plan, Step
@@ -93,7 +94,7 @@ def _left_alone(plan: Plan) -> Iterator[tuple[str, Iterable[str]]]:
     )
     yield "Not observed", (f"{code(u.host)}: {code(u.message)} ({u.code.id})" for u in plan.unobserved)
     yield "Suspended", (f"{code(host)}: {code(why) if why else ''}" for host, why in plan.suspended.items())
-    yield "Not provable", (f"{code(model)} on {code(host)}" for host, model in plan.unverified)
+    yield "Not provable", (f"{code(model)} on {code(host)} ({Code.UNVERIFIED.id})" for host, model in plan.unverified)
 
 
 def _prose(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Progress as plain lines, for logs and pipes: what begins, what ends, and now and then how far it is."""
+"""Progress as plain lines, for logs and pipes: what ends, what takes long, and now and then how far it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from fleet.render.pace import Pace
 from fleet.render.transfer import Transfer, title
 from fleet.render.words import OUTCOMES, counted, lasted, name, sentence
 
+_SOON = 2.0
+"""Seconds."""
+
 
 class Plain:
     """Writes one line at a time. Each step tells how far it is at most once in `interval` seconds."""
@@ -26,6 +29,8 @@ class Plain:
         self._everything = everything
         self._pace = Pace(interval, first=False)
         self._running: dict[int, Transfer] = {}
+        self._begun: set[int] = set()
+        """Steps of which it was told that they run."""
 
     def __call__(self, event: Event) -> None:
         now = self._clock()
@@ -35,12 +40,9 @@ class Plain:
                 return
             case StepBegun():
                 self._running[event.step.number] = Transfer(event.step, now)
-                self._pace.due(event.step.number, now)
+                return
             case StepMoved():
-                running = self._running.setdefault(event.step.number, Transfer(event.step, now))
-                running.moved(event, now)
-                if self._pace.due(event.step.number, now):
-                    self._write(f"{title(event.step)}: {running.told(now)}\n")
+                self._moved(event, now)
                 return
             case StepRetried():
                 if event.step.number in self._running:
@@ -48,7 +50,23 @@ class Plain:
             case StepEnded():
                 self._running.pop(event.result.step.number, None)
                 self._pace.forget(event.result.step.number)
+                self._begun.discard(event.result.step.number)
         self._write(f"{event_line(event)}\n")
+
+    def _moved(self, event: StepMoved, now: float) -> None:
+        """A step that is over soon is told by its end alone."""
+        number = event.step.number
+        running = self._running.setdefault(number, Transfer(event.step, now))
+        running.moved(event, now)
+        if number not in self._begun:
+            if now - running.begun < _SOON:
+                return
+            self._begun.add(number)
+            self._pace.due(number, now)
+            told = running.told(now)
+            self._write(f"{event_line(StepBegun(event.step))}{', ' if told else ''}{told}\n")
+        elif self._pace.due(number, now):
+            self._write(f"{title(event.step)}: {running.told(now)}\n")
 
     def _host_seen(self, event: HostSeen, now: float) -> None:
         if self._everything:

@@ -13,7 +13,7 @@ from fleet.reconcile.step import Action, Plan, Step
 from fleet.render.changes import change_lines
 from fleet.render.left_alone import left_alone_lines
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import action_of, counted, name, replaces, some, symbol, told_of
+from fleet.render.words import action_of, as_desired, counted, in_service, name, replaces, some, symbol, told_of
 
 _WIDEST = 44
 """Columns for names at most; longer ones push their line aside alone."""
@@ -37,18 +37,21 @@ def summary(plan: Plan) -> str:
     if plan.steps:
         actions = Counter(step.action for step in plan.steps)
         told = ", ".join(f"{actions[action]} to {action}" for action in Action if actions[action])
-        hosts = len({step.host for step in plan.steps})
-        return f"Plan: {told} on {counted(hosts, 'host')}{_moved(plan.steps)}{_left(plan)}"
-    unobserved = len(plan.unobserved)
-    if unobserved:
-        seen = len(plan.hosts) - unobserved
+        changed = len({step.host for step in plan.steps})
+        return f"Plan: {told} on {counted(changed, 'host')}{_moved(plan.steps)}{_left(plan)}"
+    hosts = in_service(plan)
+    if plan.unobserved:
+        seen = len(hosts) - len(plan.unobserved)
         told = f"No steps on the {counted(seen, 'host')} that could be seen" if seen else "No host could be seen"
         return told + _left(plan)
     if plan.blocked or plan.refused or _differing_suspended(plan):
         return f"No steps to take{_left(plan)}"
-    items = sum(len(host.items) for host in plan.hosts)
+    items = sum(len(host.items) + len(host.removals) for host in hosts)
+    good = sum(map(as_desired, hosts))
     where = "in the selected part: " if plan.filtered else ""
-    return f"Nothing to do: {where}{counted(items, 'item')} as desired on {counted(len(plan.hosts), 'host')}"
+    suspended = f"; {len(plan.hosts) - len(hosts)} suspended" if len(hosts) < len(plan.hosts) else ""
+    told = counted(items, "item") if good == items else f"{good} of {counted(items, 'item')}"
+    return f"Nothing to do: {where}{told} as desired on {counted(len(hosts), 'host')}{suspended}"
 
 
 def steps_by_host(plan: Plan) -> dict[HostName, list[Step]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fleet.codes import Code
 from fleet.errors import ExitCode
 from fleet.manifest.item import Desired
 from fleet.names import HostName, ModelName
@@ -15,10 +16,11 @@ from fleet.quantities import show_size
 from fleet.reconcile.difference import Difference, State
 from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.report import Report
-from fleet.reconcile.step import Plan
+from fleet.reconcile.step import Plan, Refusal
+from fleet.render.held_back import held_back, refused_lines
 from fleet.render.left_alone import unobserved_block
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import REASONS, counted, name, sentence, some
+from fleet.render.words import STANDS, counted, in_service, name, sentence, some
 from fleet.render.writing import FORMAT
 
 Observations = Mapping[HostName, Observation]
@@ -36,7 +38,7 @@ class Standing:
     host: HostName
     item: str
     state: str
-    """`current`, `drifted`, `missing`, `blocked`, `unverified`, `to-be-deleted` or `unknown`."""
+    """`current`, `drifted`, `missing`, `blocked`, `held-back`, `unverified`, `to-be-deleted` or `unknown`."""
     why: str = ""
     memory: str = ""
     """`warm`, `not warm`, `blocked`; empty where it is not declared warm."""
@@ -48,29 +50,50 @@ class Standing:
 
 def standings(plan: Plan, desired: Desired, observations: Observations) -> Iterator[Standing]:
     """How everything that is declared stands, host by host; what a host that was not observed holds is unknown."""
+    held = held_back(plan)
     for host in plan.hosts:
+        suspended = _suspended(plan.suspended.get(host.host))
         if host.unobserved is not None:
+            why = "; ".join(part for part in (suspended, f"not observed ({host.unobserved.code.id})") if part)
             for declared in desired.hosts[host.host].items:
-                yield Standing(host.host, name(declared.name), "unknown", memory="unknown" if declared.warm else "")
+                memory = "unknown" if declared.warm else ""
+                yield Standing(host.host, name(declared.name), "unknown", why, memory)
         for item in host.items:
-            present = item.present
+            present, refusal = item.present, held.get((host.host, item.item.name))
+            told = _why(item) if refusal is None else _refused(refusal)
             yield Standing(
                 host.host,
                 name(item.item.name),
-                _state(item),
-                _why(item),
+                _state(item) if refusal is None else "held-back",
+                "; ".join(part for part in (told, suspended if _differs(item) else "") if part),
                 _memory(item),
                 None if present is None else str(present.digest),
                 None if present is None else present.size,
                 _age(observations.get(host.host), item.item.name),
             )
         for removal in host.removals:
-            why = "" if removal.blocked is None else f"{removal.blocked.message} ({removal.blocked.code.id})"
-            present = removal.present
+            present, refusal = removal.present, held.get((host.host, removal.present.name))
+            state, why = "to-be-deleted", suspended
+            if removal.blocked is not None:
+                state, why = "blocked", f"{removal.blocked.message} ({removal.blocked.code.id})"
+            elif refusal is not None:
+                state, why = "held-back", _refused(refusal)
             age = _age(observations.get(host.host), present.name)
-            yield Standing(
-                host.host, name(present.name), "to-be-deleted", why, "", str(present.digest), present.size, age
-            )
+            yield Standing(host.host, name(present.name), state, why, "", str(present.digest), present.size, age)
+
+
+def _suspended(reason: str | None) -> str:
+    if reason is None:
+        return ""
+    return f"suspended: {reason}" if reason else "suspended"
+
+
+def _refused(refusal: Refusal) -> str:
+    return f"{refusal.code.title} ({refusal.code.id})"
+
+
+def _differs(item: Difference) -> bool:
+    return State.DIFFERS in {item.state, item.warmth.state if item.warmth else item.state}
 
 
 def _age(observation: Observation | None, model: ModelName) -> float | None:
@@ -90,6 +113,8 @@ def status_text(
     if plan.unobserved:
         lines += ["", paint.warning("Unknown, since the host was not observed:")]
         lines += unobserved_block(plan.unobserved, everything=everything)
+    if plan.refused:
+        lines += ["", paint.warning("Refused by a guard:"), *refused_lines(plan)]
     if plan.suspended:
         lines += ["", f"Suspended: {some(sorted(plan.suspended), 10)}"]
     lines += ["", paint.strong(_summary(each, plan))]
@@ -150,9 +175,11 @@ def _why(item: Difference) -> str:
             continue
         if stands.blocked is not None:
             return f"{stands.blocked.message} ({stands.blocked.code.id})"
-        if stands.reason is not None and not (stands is item and item.present is None):
-            return REASONS[stands.reason]
-    return ""
+        if stands is item and item.present is None:
+            return "the host does not list it"
+        if stands.reason is not None:
+            return STANDS[stands.reason]
+    return f"{Code.UNVERIFIED.title} ({Code.UNVERIFIED.id})" if item.state is State.UNVERIFIED else ""
 
 
 def _memory(item: Difference) -> str:
@@ -184,7 +211,7 @@ def _in_full(each: Iterable[Standing], paint: Paint) -> Iterator[str]:
 
 def _by_model(each: Sequence[Standing], paint: Paint) -> Iterator[str]:
     """One row a model with counts, then the items that are not as desired, as many as fit a page."""
-    states = ("current", "drifted", "missing", "blocked", "unverified", "to-be-deleted", "unknown")
+    states = ("current", "drifted", "missing", "blocked", "held-back", "unverified", "to-be-deleted", "unknown")
     counts: dict[str, Counter[str]] = {}
     warm: dict[str, Counter[str]] = {}
     for row in each:
@@ -220,9 +247,15 @@ def _table(rows: Sequence[tuple[str, ...]], paint: Paint) -> Iterator[str]:
 
 
 def _summary(each: Sequence[Standing], plan: Plan) -> str:
-    good = sum(_good(row) for row in each)
-    told = f"{good} of {counted(len(each), 'item')} as desired on {counted(len(plan.hosts), 'host')}"
-    return f"{told}; {counted(len(plan.unobserved), 'host')} unknown" if plan.unobserved else told
+    """What is asked of suspended hosts is not asked now, and of others nothing is known: both are left out."""
+    hosts = [host for host in in_service(plan) if host.unobserved is None]
+    asked = [row for row in each if row.host not in plan.suspended and row.state != "unknown"]
+    parts = [
+        f"{sum(map(_good, asked))} of {counted(len(asked), 'item')} as desired on {counted(len(hosts), 'host')}",
+        f"{counted(len(plan.unobserved), 'host')} unknown" if plan.unobserved else "",
+        f"{len(plan.suspended)} suspended" if plan.suspended else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _good(row: Standing) -> bool:

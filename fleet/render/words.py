@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from fleet.names import HostName, ModelName
 from fleet.ollama.foreign import clean
 from fleet.quantities import show_duration, show_size
-from fleet.reconcile.difference import Blocked, Reason
+from fleet.reconcile.difference import Blocked, HostDifference, Reason, State
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.report import Failure, Outcome
-from fleet.reconcile.step import Action, Step
+from fleet.reconcile.step import Action, Plan, Step
 
 REASONS = {
     Reason.MISSING: "missing",
@@ -28,6 +28,13 @@ REASONS = {
     Reason.EXPIRES_SOON: "leaves memory too soon",
     Reason.IN_MEMORY: "in memory",
 }
+
+STANDS = REASONS | {
+    Reason.BASE_CHANGES: "would change with its base",
+    Reason.SOURCE_CHANGES: "would change with its source",
+    Reason.CONTENT_CHANGES: "would change with its content",
+}
+"""The same where no plan is shown that they could be in."""
 
 OUTCOMES = {
     Outcome.DONE: "done",
@@ -63,7 +70,7 @@ def digests(step: Step) -> str:
         return "" if step.old is None or step.action is Action.LOAD else step.old.short
     new = step.new.short if step.new else ""
     if not new and step.new_after is not None and (step.old is not None or step.new_after != step.number):
-        new = f"known after step {step.new_after}"
+        new = "known when done" if step.new_after == step.number else f"known after step {step.new_after}"
     return f"{step.old.short} → {new or 'not known'}" if step.old else new
 
 
@@ -93,6 +100,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def in_service(plan: Plan) -> list[HostDifference]:
+    """The hosts of a plan that are not suspended: what others hold is nobody's fault."""
+    return [host for host in plan.hosts if host.host not in plan.suspended]
+
+
 def some(names: Sequence[str], limit: int = 5) -> str:
     """The first of many: `a, b, c and 13 more`; one more than the limit is still written out."""
     cleaned = [name(each) for each in names[: limit + 1]]
@@ -118,15 +130,28 @@ def hint_lines(hint: str | None) -> list[str]:
 def unobserved_lines(unobserved: Unobserved) -> list[str]:
     """Message with code, then the host's own words; the hint, which many hosts share, is not among them."""
     lines = [f"{sentence(unobserved.message)} ({unobserved.code.id})"]
-    if unobserved.told:
+    if unobserved.told and not _holds(unobserved.message, unobserved.told):
         lines.append(f"the host said: {sentence(unobserved.told)}")
     return lines
+
+
+def _holds(message: str, told: str) -> bool:
+    """Whether the message has the server's words already."""
+    return sentence(told) in sentence(message)
+
+
+def as_desired(host: HostDifference) -> int:
+    """How many items of a host are as desired in all that is asked of them."""
+    good = {State.AS_DESIRED, State.UNVERIFIED}
+    return sum(
+        item.state in good and (item.warmth is None or item.warmth.state is State.AS_DESIRED) for item in host.items
+    )
 
 
 def failure_lines(failure: Failure) -> list[str]:
     """What went wrong, in the server's own words too, and where to read more."""
     lines = [f"{OUTCOMES[failure.outcome]}: {sentence(failure.message)} ({failure.code.id})"]
-    if failure.told:
+    if failure.told and not _holds(failure.message, failure.told):
         lines.append(f"the server said: {sentence(failure.told)}")
     return lines + hint_lines(failure.hint)
 

@@ -124,9 +124,9 @@ def _listening_socket(address: str, port: int) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
         opened.setblocking(False)
-    except OSError:
+    except OSError as error:
         opened.close()
-        raise
+        raise OSError(error.errno, error.strerror, f"{address}:{port}") from error
     return opened
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -57,7 +58,7 @@ def test_option_before_the_verb(run_fleet: FleetCommand) -> None:
         (("show",), "the following arguments are required: PLAN", "see `fleet show --help`"),
         (("plan", "-o", "xml"), "`-o`: invalid choice", "see `fleet plan --help`"),
         (("plan", "-f"), "`-f`: expected one argument", "see `fleet plan --help`"),
-        (("plan", "--max-deletes", "-1"), "`--max-deletes`: `-1` is no whole number", "see `fleet plan --help`"),
+        (("plan", "--max-deletes", "-1"), "`--max-deletes`: `-1` is below 0", "see `fleet plan --help`"),
         (("plan", "--max-deletes", "many"), "`--max-deletes`: `many` is no whole number", "see `fleet plan --help`"),
         (("plan", "--label", "site"), "`--label`: `site` is no KEY=VALUE", "see `fleet plan --help`"),
         (("plan", "--label", "site=x"), "`--label` is about this machine, and needs `--self NAME`", ""),
@@ -123,10 +124,87 @@ def test_a_selection_that_matches_no_host(run_fleet: FleetCommand) -> None:
     manifest = 'version: 1\nhosts: {alpha: "http://127.0.0.1:9"}\nmodels: {a: }\n'
     ran = run_fleet("plan", "--host", "beta*", manifest=manifest)
     assert ran.code == 64
-    assert ran.stderr == "error: `--host` and `-l` match no host\n\nhint: there are: alpha\n"
+    assert ran.stderr == "error: `--host`: `beta*` matches no host\n\nhint: there are: alpha\n"
+
+
+NAMES = """
+version: 1
+hosts: {alpha: "http://127.0.0.1:9", beta: {url: "http://127.0.0.1:1", suspend: true}}
+models: {"qwen3:8b": , acme/chat: {where: name=alpha}, "old-*": {absent: true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (("--model", "qwen:8b"), "`--model`: `qwen:8b` matches no entry of the desired state",
+         "did you mean `qwen3:8b`?"),
+        (("--model", "qwen3", "--model", "chat*"), "`--model`: `chat*` matches no entry of the desired state",
+         "did you mean `acme/chat:latest`?"),
+        (("--model", "zzz"), "`--model`: `zzz` matches no entry of the desired state",
+         "there are: acme/chat:latest, old-*, qwen3:8b"),
+        (("--accept-emptied", "alfa"), "`--accept-emptied`: the inventory has no host `alfa`", "did you mean `alpha`?"),
+        (("--accept-emptied", "x"), "`--accept-emptied`: the inventory has no host `x`", "there are: alpha, beta"),
+    ],
+)  # fmt: skip
+def test_a_name_that_the_desired_state_does_not_have(
+    run_fleet: FleetCommand, arguments: tuple[str, ...], error: str, hint: str
+) -> None:
+    for verb in (("plan",), ("apply", "--yes")):
+        ran = run_fleet(*verb, *arguments, manifest=NAMES)
+        assert (ran.code, ran.stdout) == (64, "")
+        assert ran.stderr == f"error: {error}\n\nhint: {hint}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model", "QWEN3"),
+        ("--model", "acme/*"),
+        ("--model", "old-1:7b"),
+        ("--model", "o*"),
+        ("--accept-emptied", "beta"),
+    ],
+)
+def test_names_that_it_has_in_some_way(run_fleet: FleetCommand, arguments: tuple[str, ...]) -> None:
+    quick = {"OLLAMA_FLEET_RETRY_TRIES": "1"}
+    assert run_fleet("plan", *arguments, manifest=NAMES, environment=quick).code == 7, "one host is not there"
+
+
+def test_a_model_of_a_fleet_without_any(run_fleet: FleetCommand) -> None:
+    ran = run_fleet("plan", "--model", "x", manifest='version: 1\nhosts: {alpha: "http://127.0.0.1:9"}\n')
+    assert ran.code == 64
+    assert ran.stderr.endswith("hint: there is none at all\n")
 
 
 def test_manifests_from_standard_input(run_fleet: FleetCommand) -> None:
     ran = run_fleet("plan", "-f", "-", stdin="version: 1\nmodels: {a: {warn: true}}\n")
     assert ran.code == 4
     assert ":2:14: models.a.warn: unknown key\n" in ran.stderr
+
+
+def test_help_and_version_are_verbs_too(run_fleet: FleetCommand) -> None:
+    assert run_fleet("help") == run_fleet("--help")
+    assert run_fleet("help", "plan") == run_fleet("plan", "--help")
+    assert run_fleet("help", "aply").code == 64
+    assert run_fleet("version") == run_fleet("--version")
+
+
+def test_a_verb_that_is_far_from_any_is_not_guessed(run_fleet: FleetCommand) -> None:
+    assert run_fleet("destroy").stderr == "error: unknown verb `destroy`\n\nhint: see `fleet --help`\n"
+
+
+def test_a_scenario_that_is_wrong_is_no_manifest(run_fleet: FleetCommand) -> None:
+    run_fleet.write("wrong.yaml", "nonsense: 1\n")
+    ran = run_fleet("simulate", "wrong.yaml")
+    assert (ran.code, ran.stdout) == (4, "")
+    assert ran.stderr.startswith("error: ")
+    assert "inventory and manifests" not in ran.stderr
+
+
+def test_a_port_in_use_is_named(run_fleet: FleetCommand) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run_fleet("simulate", "--port", str(port), "--registry-port", "0", "--control-port", "0")
+    assert (ran.code, ran.stdout) == (1, "")
+    assert f"error: the simulator could not start: Address already in use: 127.0.0.1:{port}\n" in ran.stderr

@@ -32,15 +32,19 @@ def test_what_is_sound_is_counted(tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text(INVENTORY)
     (tmp_path / "ollama-fleet.yaml").write_text(MANIFEST)
     done = fleet("validate", "-i", "hosts.yaml", folder=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "prod: no fault; 2 hosts, 2 models, 1 to be gone\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "fleet `prod`: no fault; 2 hosts, 2 models, 1 to be gone\n",
+        "",
+    )
 
 
 def test_standard_input_and_this_machine(tmp_path: Path) -> None:
     done = fleet("validate", "-f", "-", folder=tmp_path, stdin="version: 1\nmodels: {m: }\n")
-    assert (done.returncode, done.stdout) == (0, "default: no fault; 1 host, 1 model\n")
+    assert (done.returncode, done.stdout) == (0, "fleet `default`: no fault; 1 host, 1 model\n")
     done = fleet("validate", "-f", "-", folder=tmp_path, stdin="version: 1\nmodels: {m: }\n", OLLAMA_HOST="u:p@x")
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith("$OLLAMA_HOST:1:1: an address holds no credentials\n")
+    assert done.stderr.startswith("$OLLAMA_HOST:1:1: a host's address holds no credentials\n")
 
 
 def test_every_fault_is_told_at_once_on_stderr(tmp_path: Path) -> None:
@@ -113,4 +117,4 @@ def test_a_label_without_self_is_a_wrong_command_line(tmp_path: Path) -> None:
 def test_this_machine_by_name(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("version: 1\nmodels: {m: {where: role=rag}}\n")
     done = fleet("validate", "-f", "m.yaml", "--self", "gpu-7", "--label", "role=rag", folder=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "default: no fault; 1 host, 1 model\n")
+    assert (done.returncode, done.stdout) == (0, "fleet `default`: no fault; 1 host, 1 model\n")

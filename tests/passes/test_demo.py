@@ -54,6 +54,7 @@ def test_settings_of_the_user_do_not_reach_it_and_only_manifests_are_kept(run_fl
     assert left_behind(run_fleet.folder) - before == {
         "kept",
         "kept/hosts.yaml",
+        "kept/scenario.yaml",
         "kept/tour",
         "kept/tour/made.yaml",
         "kept/tour/models.yaml",

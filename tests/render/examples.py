@@ -214,7 +214,9 @@ def full_report() -> Report:
     )
     after = replace(plan, steps=plan.steps[1:4])
     unseen = (unobserved(), unobserved(BETA))
-    return Report(plan, after, results, (failed, stalled), unseen, None, 214.6, counted(plan, after, results, unseen))
+    return Report(
+        plan, after, results, (failed, stalled), unseen, None, None, 214.6, counted(plan, after, results, unseen)
+    )
 
 
 def good_report() -> Report:

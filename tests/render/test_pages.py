@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def test_codes_are_unique_and_sorted() -> None:
     numbers = [code.value.number for code in Code]
     assert numbers == sorted(set(numbers))
     assert {code.retry for code in Code} == {"later", "never", "observe"}
+
+
+def test_every_code_can_come() -> None:
+    sources = [path for path in (DOCS.parent / "fleet").rglob("*.py") if path.name != "codes.py"]
+    named = {name for path in sources for name in re.findall(r"\bCode\.([A-Z_]+)\b", path.read_text(encoding="utf-8"))}
+    assert [code.name for code in Code if code.name not in named] == []
 
 
 @pytest.mark.parametrize("text", ["FLT-204", "204", "flt-204"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from errno import EIO
 from io import StringIO
 
 import pytest
@@ -65,10 +66,9 @@ def test_a_pull_in_a_log_is_told_now_and_then() -> None:
     events += [(second, moved(second * 100_000_000)) for second in range(2, 31)]
     events += [(31, StepEnded(StepResult(PULL, Outcome.DONE, seconds=31.2, bytes_in=4 * GB)))]
     assert told(events) == [
-        "alpha: pull qwen3:8b: begun",
-        "alpha: pull qwen3:8b: 25 %, 1.0 of 4.0 GB, 111 MB/s, 27s left",
-        "alpha: pull qwen3:8b: 50 %, 2.0 of 4.0 GB, 100 MB/s, 20s left",
-        "alpha: pull qwen3:8b: 75 %, 3.0 of 4.0 GB, 100 MB/s, 10s left",
+        "alpha: pull qwen3:8b: begun, 5 %, 200 MB of 4.0 GB, 200 MB/s, 19s left",
+        "alpha: pull qwen3:8b: 30 %, 1.2 of 4.0 GB, 100 MB/s, 28s left",
+        "alpha: pull qwen3:8b: 55 %, 2.2 of 4.0 GB, 100 MB/s, 18s left",
         "alpha: pull qwen3:8b: done in 31s, 4.0 GB",
     ]
 
@@ -76,14 +76,19 @@ def test_a_pull_in_a_log_is_told_now_and_then() -> None:
 def test_words_of_a_server_are_told_while_there_are_no_numbers() -> None:
     event = StepMoved(PULL, f"verifying {examples.HOSTILE}")
     lines = told([(0, StepBegun(PULL)), (11, event)])
-    assert lines[1] == r"alpha: pull qwen3:8b: verifying \x1b[31mred\x1b[0m\x0anew line \u202etrap\x07"
+    assert lines[0] == r"alpha: pull qwen3:8b: begun, verifying \x1b[31mred\x1b[0m\x0anew line \u202etrap\x07"
 
 
 def test_retries_and_failures_are_told_at_once() -> None:
     lines = told([(0, StepBegun(PULL)), (1, StepRetried(PULL, 2, "it stalled")), (2, failed())])
-    assert lines[1] == "alpha: pull qwen3:8b: try 2, because it stalled"
-    assert lines[2].startswith(r"alpha: pull qwen3:8b: failed: no bytes \x1b[31mred")
-    assert lines[2].endswith("(FLT-204)")
+    assert lines[0] == "alpha: pull qwen3:8b: try 2, because it stalled"
+    assert lines[1].startswith(r"alpha: pull qwen3:8b: failed: no bytes \x1b[31mred")
+    assert lines[1].endswith("(FLT-204)")
+
+
+def test_what_is_over_soon_is_told_in_one_line() -> None:
+    done = StepEnded(StepResult(PULL, Outcome.DONE, seconds=1.9))
+    assert told([(0, StepBegun(PULL)), (1.9, moved(GB)), (1.9, done)]) == ["alpha: pull qwen3:8b: done in 1.9s"]
 
 
 def test_a_step_that_ended_without_reason_is_told() -> None:
@@ -230,6 +235,20 @@ def test_the_screen_keeps_what_ended_and_gives_the_terminal_back() -> None:
     hide, show = "\x1b[?25l", "\x1b[?25h"
     assert written.count(hide) == written.count(show) == 1
     assert written.index(hide) < written.index(show)
+
+
+def test_a_terminal_that_went_away_breaks_nothing_off() -> None:
+    class Gone(StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(EIO, "the terminal is gone")
+
+        def flush(self) -> None:
+            raise OSError(EIO, "the terminal is gone")
+
+    with Screen(Gone(), Clock(), steps=1, colour=False) as screen:
+        screen(StepBegun(PULL))
+        screen(failed())
+        screen.say("stopping\n")
 
 
 def lines(events: Iterable[tuple[float, Event]]) -> list[dict[str, object]]:

@@ -13,13 +13,14 @@ from fleet.reconcile.difference import Change, Reason
 from fleet.reconcile.report import Outcome, Report
 from fleet.reconcile.step import Action, Plan
 from fleet.render.changes import change_lines
+from fleet.render.document import plan_part
 from fleet.render.markdown import LIMIT, code, plan_markdown, report_markdown
 from fleet.render.paint import Paint
 from fleet.render.plan import plan_text, summary
 from fleet.render.report import report_text
 from fleet.render.report import summary as report_summary
 from fleet.render.status import status_text
-from fleet.render.why import source_words
+from fleet.render.why import source_words, why_text
 from fleet.render.words import OUTCOMES, REASONS, explained, some
 from fleet.render.writing import error_document
 from tests.render import examples
@@ -116,6 +117,20 @@ def test_markdown_of_a_run_without_steps_has_no_plan() -> None:
             "No steps to take; 1 suspended host differs",
         ),
         (
+            Plan(
+                "acme", hosts=(*examples.clean_plan().hosts, examples.differences()[3]), suspended={examples.GAMMA: ""}
+            ),
+            "Nothing to do: 2 items as desired on 2 hosts; 1 suspended",
+        ),
+        (
+            Plan(
+                "acme",
+                hosts=(*examples.clean_plan().hosts, *examples.differences()[2:]),
+                suspended={examples.DELTA: "in repair"},
+            ),
+            "No steps on the 2 hosts that could be seen; 1 host not observed, 1 suspended host differs",
+        ),
+        (
             Plan("acme", hosts=examples.clean_plan().hosts, blocked=examples.full_plan().blocked),
             "No steps to take; 1 item blocked",
         ),
@@ -154,16 +169,37 @@ def test_status_of_many_hosts_is_by_model() -> None:
     desired = examples.wide_desired(plan)
     text = status_text(plan, desired, {})
     first, second, *_ = text.splitlines()
-    assert " ".join(first.split()) == "MODEL CURRENT DRIFTED MISSING BLOCKED UNVERIFIED TO-BE-DELETED UNKNOWN WARM"
-    assert " ".join(second.split()) == "qwen3:8b - - 90 - - - 10 0 of 100"
+    assert (
+        " ".join(first.split())
+        == "MODEL CURRENT DRIFTED MISSING BLOCKED HELD-BACK UNVERIFIED TO-BE-DELETED UNKNOWN WARM"
+    )
+    assert " ".join(second.split()) == "qwen3:8b - - 90 - - - - 10 0 of 100"
     assert "… and 40 more; `-v` shows every item" in text
-    assert text.endswith("0 of 100 items as desired on 100 hosts; 10 hosts unknown\n")
+    assert text.endswith("0 of 90 items as desired on 90 hosts; 10 hosts unknown\n")
     assert len(status_text(plan, desired, {}, everything=True).splitlines()) > 120
 
 
 def test_status_of_nothing() -> None:
     plan = Plan("acme", hosts=())
     assert status_text(plan, examples.desired(), {}) == "0 of 0 items as desired on 0 hosts\n"
+
+
+def test_status_leaves_what_suspended_hosts_hold_out_of_its_total() -> None:
+    hosts = (*examples.clean_plan().hosts, *examples.differences()[2:])
+    plan = Plan("acme", hosts=hosts, suspended={examples.DELTA: "in repair", examples.GAMMA: ""})
+    text = status_text(plan, examples.desired(), {})
+    assert "delta  qwen3:8b" in text
+    assert text.endswith("2 of 2 items as desired on 2 hosts; 2 suspended\n")
+
+
+def test_what_cannot_be_proven_has_a_code_everywhere() -> None:
+    plan, told = examples.full_plan(), f"({Code.UNVERIFIED.id})"
+    assert f"acme/mario:latest on beta {told}" in plan_text(plan)
+    assert f"`acme/mario:latest` on `beta` {told}" in plan_markdown(plan)
+    assert [each["code"] for each in plan_part(plan)["unverified"]] == [Code.UNVERIFIED.id]
+    (row,) = [line for line in status_text(plan, examples.desired(), {}).splitlines() if "unverified" in line]
+    assert row.endswith(told)
+    assert told in why_text(examples.desired().hosts[examples.BETA], plan.hosts[1], examples.MARIO)
 
 
 def test_a_plain_registry_is_named() -> None:

@@ -7,13 +7,15 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from fleet.cli import simulate
-from fleet.errors import InputError, UsageError
+from fleet.errors import FleetError, InputError, UsageError
 
 VERB = """
 import argparse, sys
@@ -26,10 +28,18 @@ sys.exit(arguments.run(arguments))
 FREE = ["--port", "0", "--registry-port", "0", "--control-port", "0"]
 
 
-def started(*options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def started(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command while it runs; ended by its own process id, whatever the test did."""
+    process = subprocess.Popen(
         [sys.executable, "-c", VERB, "simulate", *FREE, *options], stdout=subprocess.PIPE, text=True
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -95,7 +105,7 @@ def test_a_port_that_is_taken_is_said_with_a_way_out() -> None:
     with started("-o", "json") as process:
         assert process.stdout
         port = json.loads(process.stdout.readline())["registry"].rpartition(":")[2]
-        with pytest.raises(UsageError, match="could not start") as found:
+        with pytest.raises(FleetError, match=f"Address already in use: .*{port}") as found:
             simulate.run(parsed("--registry-port", port))
         assert found.value.hint is not None
         process.terminate()
