@@ -134,14 +134,9 @@ def test_an_interrupt_ends_the_wait_for_a_model_to_leave_memory(
     assert run_fleet("apply", *files, manifest="version: 1\nmodels: {llama3.2:1b: {warm: true}}\n").code == 0
     run_fleet.write("ollama-fleet.yaml", "version: 1\nmodels: {llama3.2:1b: {absent: true}}\n")
     fleet.fault("alpha", {"fault": "lie-success", "endpoint": "unload"})
-    apply = run_fleet.start("apply", *files)
-    try:
-        until_said(apply, "unload llama3.2:1b: begun")
+    with run_fleet.start("apply", *files, "-o", "jsonl") as apply:
+        until_said(apply.stdout, '"step-begun"')
         os.kill(apply.pid, signal.SIGINT)
         apply.communicate(timeout=20)
         assert apply.returncode == 130
-    finally:
-        if apply.poll() is None:
-            apply.kill()
-        apply.communicate()
     assert fleet.names("alpha") == {"llama3.2:1b"}, "what is in memory is not deleted"
