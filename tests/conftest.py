@@ -22,9 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def run_fleet(tmp_path: Path, request: pytest.FixtureRequest) -> FleetCommand:
+def run_fleet(tmp_path: Path) -> FleetCommand:
     """Runs the installed command in a folder of its own; what it gives is exit code, stdout and stderr."""
-    return FleetCommand(tmp_path, measured=request.node.get_closest_marker("unmeasured") is None)
+    return FleetCommand(tmp_path)
 
 
 @pytest.fixture

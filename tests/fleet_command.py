@@ -38,9 +38,8 @@ class Running(subprocess.Popen[str]):
 class FleetCommand:
     """Works in `folder`, which is home, state and configuration too."""
 
-    def __init__(self, folder: Path, *, measured: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._kept = _KEPT if measured else _KEPT[:1]
 
     def __call__(
         self,
@@ -114,7 +113,7 @@ class FleetCommand:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Fixed width, no colour, no variable of the surrounding but the path."""
-        kept = {name: os.environ[name] for name in self._kept if name in os.environ}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         home = str(self.folder)
         return {
             **kept,

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.fleet_command import FleetCommand, Ran
-
-pytestmark = pytest.mark.unmeasured
 
 SECTIONS = [
     "$ fleet plan -i hosts.yaml -f tour",

@@ -12,8 +12,6 @@ import yaml
 from tests.fleet_command import FleetCommand
 from tests.simulated import Simulated
 
-pytestmark = pytest.mark.unmeasured
-
 MANIFESTS = Path(__file__).parents[2] / "examples/manifests"
 FOR_ONE_HOST = sorted(path.name for path in MANIFESTS.glob("*.yaml"))
 SITES: dict[str, dict[str, Any]] = {

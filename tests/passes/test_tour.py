@@ -12,8 +12,6 @@ import pytest
 from tests.fleet_command import FleetCommand
 from tests.simulated import Simulated
 
-pytestmark = pytest.mark.unmeasured
-
 ROOT = Path(__file__).parents[2]
 TOUR = ROOT / "examples/manifests/tour"
 SCENARIO = (ROOT / "examples/scenarios/tour.yaml").read_text(encoding="utf-8")
