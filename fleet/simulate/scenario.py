@@ -9,7 +9,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fleet.names import HostName, InvalidName, ModelName
 from fleet.simulate.faults import HOST_FAULTS, REGISTRY_FAULTS, Fault
@@ -96,11 +105,15 @@ class OfferedModel(ModelSpec):
 ModelKey = Annotated[str, AfterValidator(_model_name)]
 
 
+ListOfNames = BeforeValidator(lambda value: dict.fromkeys(value) if isinstance(value, list) else value)
+"""Models may be given by their names alone."""
+
+
 class HostSpec(_Strict):
     """One simulated host."""
 
     version: Version | None = None
-    models: dict[ModelKey, ModelSpec | None] = Field(default_factory=dict)
+    models: Annotated[dict[ModelKey, ModelSpec | None], ListOfNames] = Field(default_factory=dict)
     """What it holds from the start; a name alone is the registry's model of that name."""
     labels: dict[str, str] = Field(default_factory=dict)
     disk: Size | None = None
@@ -114,11 +127,6 @@ class HostSpec(_Strict):
     """Whether its port is closed at first."""
     faults: list[Fault] = Field(default_factory=list)
 
-    @field_validator("models", mode="before")
-    @classmethod
-    def _list_of_names(cls, value: Any) -> Any:
-        return dict.fromkeys(value) if isinstance(value, list) else value
-
     @field_validator("faults")
     @classmethod
     def _a_hosts(cls, faults: list[Fault]) -> list[Fault]:
@@ -130,7 +138,7 @@ class RegistrySpec(_Strict):
 
     names: list[str] = Field(default_factory=lambda: ["registry.ollama.ai", "hf.co", "huggingface.co"])
     """Registries that a model's name may give and that this one stands for."""
-    models: dict[ModelKey, OfferedModel | None] | None = None
+    models: Annotated[dict[ModelKey, OfferedModel | None] | None, ListOfNames] = None
     """The catalogue; a small one of well-known names if left out."""
     bandwidth: Size | None = Field(default=None, gt=0)
     request_bandwidth: Size | None = Field(default=None, gt=0)
@@ -138,11 +146,6 @@ class RegistrySpec(_Strict):
     redirect: bool = True
     mirror: bool = False
     faults: list[Fault] = Field(default_factory=list)
-
-    @field_validator("models", mode="before")
-    @classmethod
-    def _list_of_names(cls, value: Any) -> Any:
-        return dict.fromkeys(value) if isinstance(value, list) else value
 
     @field_validator("faults")
     @classmethod

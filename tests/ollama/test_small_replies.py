@@ -178,7 +178,7 @@ def test_a_server_that_stays_broken_is_asked_exactly_as_often_as_allowed(answer:
         (reply("<html><h1>Sign in</h1></html>", kind="text/html"), Code.NOT_OLLAMA, "no JSON"),
         (reply({"hello": "world"}), Code.NOT_OLLAMA, "`version`: field required"),
         (reply({"version": 5}), Code.NOT_OLLAMA, "`version`"),
-        (reply("[" * 4000), Code.NOT_OLLAMA, "nested too deeply"),
+        (reply("[" * 4000), Code.NOT_OLLAMA, "does not answer as Ollama does"),
         (reply('{"version":"' + "9" * 5000 + '"}'), Code.ANSWER_TOO_LARGE, "more than 4096 bytes"),
         (reply("", status=204), Code.NOT_OLLAMA, "answered 204"),
         (
