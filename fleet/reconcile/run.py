@@ -223,9 +223,14 @@ def _chosen(work: Pass) -> list[HostDesired]:
         raise UsageError(
             "`--host` and `-l` match no host",
             code=Code.USAGE,
-            hint=f"there are: {', '.join(sorted(work.desired.hosts)[:10])}",
+            hint=f"there are: {_some(sorted(work.desired.hosts))}",
         )
     return chosen
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _selector(text: str) -> Selector:
