@@ -3,37 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fleet.cli.command import Terminated
+from fleet.cli.streams import talk
+from fleet.errors import ExitCode
 
 T = TypeVar("T")
 
+_LONGEST = 3.0
+"""Seconds that connections get to be closed. Nothing is lost after that: what only looks has nothing to finish."""
+_ENDS = {
+    signal.SIGINT: ("error: interrupted\n", ExitCode.INTERRUPTED, KeyboardInterrupt),
+    signal.SIGTERM: ("error: terminated\n", ExitCode.TERMINATED, Terminated),
+}
+
 
 def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
-    """The result. Raises `Terminated` at SIGTERM and `KeyboardInterrupt` at SIGINT, which asyncio sees to itself."""
-    former = signal.getsignal(signal.SIGTERM)
+    """The result. Raises `Terminated` at SIGTERM and `KeyboardInterrupt` at SIGINT; a second signal ends at once."""
+    former = {number: signal.getsignal(number) for number in _ENDS}
     try:
-        return asyncio.run(_terminable(work))
+        return asyncio.run(_interruptible(work))
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
-async def _terminable(work: Coroutine[Any, Any, T]) -> T:
+async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
-    asked = False
+    asked: list[signal.Signals] = []
 
-    def ask() -> None:
-        nonlocal asked
-        asked = True
+    def end() -> None:
+        told, code, _ = _ENDS[asked[0]]
+        talk(told)
+        os._exit(code)
+
+    def ask(number: signal.Signals) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            end()
         task.cancel()
+        loop.call_later(_LONGEST, end)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ask)
+    for number in _ENDS:
+        loop.add_signal_handler(number, ask, number)
     try:
         return await task
     except asyncio.CancelledError:
         if asked:
-            raise Terminated from None
+            raise _ENDS[asked[0]][2] from None
         raise
