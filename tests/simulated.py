@@ -41,6 +41,11 @@ class Simulated:
         total: int = self._ask("GET", "/counters")["total"]["changing"]
         return total
 
+    def uploads(self, host: str) -> dict[str, int]:
+        """How often each blob was sent to the host, by digest."""
+        found: dict[str, int] = self._ask("GET", "/counters")["uploads"][host]
+        return found
+
     def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("GET", "/requests")["requests"]
         return found

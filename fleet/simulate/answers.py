@@ -1,37 +1,63 @@
-"""What simulated models say: fixed, marked texts and vectors that follow from the input. No inference is done."""
+"""What simulated models say: fixed, marked texts and vectors that follow from the input, or what a scenario wants them
+to say. No inference is done.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
+from fleet.simulate.faults import matches
 from fleet.simulate.gotext import Float32, json_text
+from fleet.simulate.units import Seconds
 
 PIECES = ("[simulated]", " OK", ",", " this", " host", " does", " not", " think", ".")
 """The answer to everything, a token each."""
+_PIECE = re.compile(r"\s*\S+|\s+\Z")
 _DEFAULT_WIDTH = 8
 
 
-def answer(options: Mapping[str, Any], form: bytes, *, terse: bool) -> tuple[list[str], str]:
+class Answer(BaseModel):
+    """What a scenario lets models say. Both globs are over whole texts; case is ignored, `*` goes over lines too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    says: str
+    prompt: str = "*"
+    """Of generate the prompt, of chat the last message."""
+    model: str = "*"
+    takes: Seconds = 0.0
+    """How long it thinks before it says the first word."""
+
+    def fits(self, model: str, prompt: str) -> bool:
+        return matches(self.model, model) and fnmatchcase(prompt.lower(), self.prompt.lower())
+
+
+def answer(options: Mapping[str, Any], form: bytes, *, terse: bool, says: str | None = None) -> tuple[list[str], str]:
     """The pieces of an answer and why it ends: `stop`, or `length` where `num_predict` cuts it.
 
-    `form` is the request's format as JSON. `terse` ends at the first word.
+    `form` is the request's format as JSON. `terse` ends at the first word. `says` is what is to be said in any form.
     """
-    if form not in {b"", b'""', b"null"}:
-        return [_formed(form)], "stop"
+    if says is not None:
+        pieces: Sequence[str] = _PIECE.findall(says)
+    elif form not in {b"", b'""', b"null"}:
+        pieces = _PIECE.findall(_formed(form))
+    else:
+        pieces = PIECES[:1] if terse else PIECES
     limit = options.get("num_predict", -1)
-    if terse:
-        return [PIECES[0]], "stop"
-    if isinstance(limit, int) and 0 <= limit < len(PIECES):
-        return list(PIECES[:limit]), "length"
-    return list(PIECES), "stop"
+    if isinstance(limit, int) and 0 <= limit < len(pieces):
+        return list(pieces[:limit]), "length"
+    return list(pieces), "stop"
 
 
 def _formed(form: bytes) -> str:
-
     try:
         schema = json.loads(form)
     except ValueError:

@@ -6,19 +6,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.simulate import filetypes, gguf, gotemplate, rewrite
+from fleet.simulate import gguf, gotemplate
 from fleet.simulate.config import Config
 from fleet.simulate.events import Line, progress
-from fleet.simulate.filetypes import name_of, number_of
+from fleet.simulate.filetypes import name_of
 from fleet.simulate.gotext import json_text, sorted_keys
 from fleet.simulate.image import CONFIG_TYPE, ImageManifest, Layer, media_type
-from fleet.simulate.imports import ImportRefusedError, Part, has_embedded_tensors, merged
+from fleet.simulate.imports import ImportRefusedError, Part
 from fleet.simulate.installed import header_of
 from fleet.simulate.modelname import Name
+from fleet.simulate.shaping import Shaping
 from fleet.simulate.store import Store
 from fleet.simulate.versions import Capability
-
-_FLOATS = ("F16", "F32")
 
 
 class TemplateRefusedError(ValueError):
@@ -33,6 +32,9 @@ class Assembly:
         self.behaviour = store.behaviour
         self.config = config
         self.layers: list[Layer] | None = None
+        self._with_header = {"model", "projector", "adapter"}
+        if self.behaviour.has(Capability.DRAFT):
+            self._with_header.add("draft")
 
     def base(self, name: Name) -> list[Part]:
         """The parts of an installed model. Raises `FileNotFoundError`, `ValueError`."""
@@ -41,7 +43,7 @@ class Assembly:
         for layer in manifest.layers or ():
             taken = self.store.layer_from(layer.digest, layer.media_type, str(name))
             header = None
-            if layer.kind in {"model", "projector", "adapter"}:
+            if layer.kind in self._with_header:
                 try:
                     header = header_of(self.store.blobs.open(layer.digest))
                 except gguf.GgufError as fault:
@@ -49,59 +51,22 @@ class Assembly:
             parts.append(Part(taken, header))
         return parts
 
-    def add_parts(self, parts: Sequence[Part], quantization: str) -> Iterator[Line]:
-        """Adds layers with weights, quantized or rewritten where that is due. Raises `ValueError`."""
-        if self.behaviour.has(Capability.SPLIT_MERGED):
-            parts = merged(list(parts))
+    def add_parts(self, parts: Sequence[Part], quantization: str, draft_quantization: str = "") -> Iterator[Line]:
+        """Adds layers with weights, quantized or rewritten where that is due. Raises `ValueError`, `OSError`."""
         for part in parts:
             if part.header is not None:
-                yield from self._shape(part, quantization)
+                yield from Shaping(self.store, part).shaped({"model": quantization, "draft": draft_quantization})
                 self._describe(part)
             self.layers = [*(self.layers or ()), part.layer]
-
-    def _shape(self, part: Part, quantization: str) -> Iterator[Line]:
-        header = part.header
-        if header is None or part.layer.kind != "model":
-            return
-        if quantization:
-            wanted = number_of(quantization, self.behaviour)
-            level = name_of(header.file_type, self.behaviour)
-            offered = (*_FLOATS, "BF16") if self.behaviour.has(Capability.QUANTIZE_BF16) else _FLOATS
-            if level not in offered:
-                sources = "F16, BF16 and F32" if self.behaviour.has(Capability.QUANTIZE_BF16) else "F16 and F32"
-                raise filetypes.UnknownFileTypeError(f"quantization is only supported for {sources} models")
-            if wanted != header.file_type:
-                yield from self._quantize(part, header, level, quantization, wanted)
-                return
-        if part.fresh and self.behaviour.has(Capability.IMPORT_REWRITTEN) and not has_embedded_tensors(header):
-            content = self.store.blobs.open(part.layer.digest)
-            yield progress("verifying conversion")
-            self._replace(part, *rewrite.copied(header, content, part.layer.digest))
-
-    def _quantize(self, part: Part, header: gguf.Header, level: str, name: str, wanted: int) -> Iterator[Line]:
-        content = self.store.blobs.open(part.layer.digest)
-        status = f"quantizing {level} model to {name}"
-        if self.behaviour.has(Capability.QUANTIZE_PROGRESS) and not self.behaviour.has(Capability.IMPORT_REWRITTEN):
-            size, done = part.layer.size, 0
-            whole = max(1, size - header.start)
-            for tensor in header.tensors:
-                done += tensor.size
-                completed = min(size, size * done // whole)
-                yield progress(status, digest="0000000000000000000", total=size, completed=completed)
-        elif not self.behaviour.has(Capability.QUANTIZE_PROGRESS):
-            yield progress(status)
-        if self.behaviour.has(Capability.QUANTIZE_PROGRESS):
-            yield progress("verifying conversion")
-        self._replace(part, *rewrite.quantized(header, content, part.layer.digest, wanted, self.behaviour))
-
-    def _replace(self, part: Part, content: Any, digest: str) -> None:
-        part.layer = self.store.layer_of(content, digest, part.layer.media_type)
-        part.header = header_of(content)
 
     def _describe(self, part: Part) -> None:
         """What the config tells of the weights; the first part counts, all give their family."""
         header, config = part.header, self.config
-        if header is None or (self.behaviour.has(Capability.IMPORT_REWRITTEN) and part.layer.kind != "model"):
+        if header is None:
+            return
+        if part.layer.kind == "draft":
+            config.draft = {"model_format": "gguf", "architecture": header.architecture}
+        if self.behaviour.has(Capability.IMPORT_REWRITTEN) and part.layer.kind != "model":
             return
         config.model_format = config.model_format or "gguf"
         config.model_family = config.model_family or header.architecture

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Protocol, cast
-from weakref import WeakValueDictionary, finalize
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from fleet.simulate.spool import IN_MEMORY, Spool
 
 CHUNK = 1 << 20
-_IN_MEMORY = 4 << 20
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}\Z")
 
 
@@ -52,16 +53,26 @@ class Held:
 
 
 class Filed:
-    """A content in an anonymous temporary file, which goes with it."""
+    """A content in a file without a name, which goes with it."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
-        self._file = file
-        self.size = size
-        finalize(self, file.close)
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self.size = spool.size
 
     def read(self, start: int, stop: int) -> bytes:
-        self._file.seek(start)
-        return self._file.read(max(0, min(stop, self.size) - start))
+        return self._spool.read(start, stop)
+
+
+class Slice:
+    """A part of another content."""
+
+    def __init__(self, content: Content, start: int, stop: int) -> None:
+        self._content = content
+        self._start = start
+        self.size = max(0, min(stop, content.size) - start)
+
+    def read(self, start: int, stop: int) -> bytes:
+        return self._content.read(self._start + start, self._start + min(stop, self.size))
 
 
 class Hollow:
@@ -87,15 +98,16 @@ class Intake:
     """Takes a content in pieces and hashes it on the way: in memory while small, then in a file."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115 - it becomes the content's
-        self._closing = finalize(self, self._file.close)
+        self._spool = Spool()
         self._hash = hashlib.sha256()
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        return self._spool.size
 
     def add(self, piece: bytes) -> None:
-        self._file.write(piece)
+        self._spool.write(self._spool.size, piece)
         self._hash.update(piece)
-        self.size += len(piece)
 
     @property
     def digest(self) -> str:
@@ -103,30 +115,36 @@ class Intake:
 
     def content(self) -> Content:
         """All that was taken. Equal large contents are one."""
-        if self.size <= _IN_MEMORY:
-            self._file.seek(0)
-            with self._file:
-                return Held(self._file.read())
+        if self.size <= IN_MEMORY:
+            return Held(self._spool.read(0, self.size))
         known = _shared.get(self.digest)
         if known is None:
-            self._closing.detach()
-            known = _shared[self.digest] = Filed(self._file, self.size)
+            known = _shared[self.digest] = Filed(self._spool)
         return known
+
+
+def taken(content: Content) -> Intake:
+    """A content of its own, hashed."""
+    intake = Intake()
+    for place in range(0, content.size, CHUNK):
+        intake.add(content.read(place, place + CHUNK))
+    return intake
 
 
 class Partial:
     """An unfinished download. `total` is what the registry announced, none before it was asked."""
 
-    def __init__(self) -> None:
-        self._file: IO[bytes] = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115 - it becomes the content's
-        finalize(self, self._file.close)
+    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
+        self._spool = Spool()
+        self._clock = clock
         self.size = 0
         self.total: int | None = None
+        self.touched = clock()
 
     def add(self, piece: bytes) -> None:
-        self._file.seek(self.size)
-        self._file.write(piece)
+        self._spool.write(self.size, piece)
         self.size += len(piece)
+        self.touched = self._clock()
 
     def rewind(self, size: int) -> None:
         """Gives up what came after this place."""
@@ -135,8 +153,7 @@ class Partial:
     def finished(self) -> Iterator[bytes]:
         """All of it, in pieces."""
         for place in range(0, self.size, CHUNK):
-            self._file.seek(place)
-            yield self._file.read(min(CHUNK, self.size - place))
+            yield self._spool.read(place, min(place + CHUNK, self.size))
 
 
 def digest_of(content: bytes) -> str:
@@ -160,6 +177,7 @@ class Blobs:
         self._clock = clock
         self._blobs: dict[str, Blob] = {}
         self._partial: dict[str, Partial] = {}
+        self._arriving: list[Intake] = []
 
     def path(self, digest: str) -> str:
         """Where the blob lies on the host; an empty digest gives the folder. Raises `InvalidDigestError`."""
@@ -211,20 +229,33 @@ class Blobs:
 
     @property
     def used(self) -> int:
-        """Bytes on disk, unfinished downloads included."""
-        return sum(blob.content.size for blob in self._blobs.values()) + sum(
-            partial.size for partial in self._partial.values()
-        )
+        """Bytes on disk, with what is not finished yet of downloads and uploads."""
+        finished = sum(blob.content.size for blob in self._blobs.values())
+        downloads = sum(partial.size for partial in self._partial.values())
+        return finished + downloads + sum(intake.size for intake in self._arriving)
+
+    @contextmanager
+    def arriving(self) -> Iterator[Intake]:
+        """An upload: what it has taken lies on the disk for as long as the block lasts, and is nobody's afterwards."""
+        intake = Intake()
+        self._arriving.append(intake)
+        try:
+            yield intake
+        finally:
+            self._arriving.remove(intake)
 
     def partial(self, digest: str) -> Partial:
         """What of a download is there already; it is kept until it is finished or discarded."""
-        return self._partial.setdefault(digest, Partial())
+        return self._partial.setdefault(digest, Partial(self._clock))
 
     def discard_partial(self, digest: str) -> None:
         self._partial.pop(digest, None)
 
-    def drop_partials(self) -> None:
-        self._partial.clear()
+    def drop_partials(self, until: int | None = None) -> None:
+        """Drops unfinished downloads: all, or those that nothing was added to since `until`."""
+        for digest, partial in list(self._partial.items()):
+            if until is None or partial.touched <= until:
+                del self._partial[digest]
 
     def __iter__(self) -> Iterator[tuple[str, Blob]]:
         yield from list(self._blobs.items())

@@ -6,6 +6,7 @@ Read from the request alone, before the host sees it, so that a request that a f
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,23 +43,39 @@ STREAMS = frozenset({"pull", "push", "create"})
 REGISTRY_KINDS = frozenset({"manifest", "manifest_put", "blob_head", "blob", "content", "upload", "token", "other"})
 
 _READ_LIMIT = 16 << 20
+_UPLOADED = re.compile(r"@(sha256[:-][0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its kind, the model it names (display form where it is a name), and how it is to be answered."""
+    """One request: its kind, the model it names (display form where it is a name), and how it is to be answered.
+
+    `digest` is that of a blob that is asked for or sent.
+    """
 
     kind: str
     model: str | None = None
     stream: bool = False
     body: Mapping[str, Any] | None = None
+    digest: str | None = None
+
+    @property
+    def uploads(self) -> list[str]:
+        """The digests of uploaded files that a create makes its model from, in either dialect."""
+        body = self.body or {}
+        maps = [body.get(key) for key in ("files", "adapters", "draft_files")]
+        named = [digest for files in maps if isinstance(files, dict) for digest in files.values()]
+        text = body.get("modelfile")
+        named += _UPLOADED.findall(text) if isinstance(text, str) else []
+        return [digest for digest in named if isinstance(digest, str)]
 
 
 def host_call(scope: Scope, body: bytes) -> Call:
     """What a request to a host asks for; `body` is the whole body, empty for blobs."""
     method, path = scope["method"], scope["path"]
     if path.startswith("/api/blobs/"):
-        return Call({"HEAD": "blob_head", "POST": "blob_post"}.get(method, "other"))
+        kind = {"HEAD": "blob_head", "POST": "blob_post"}.get(method, "other")
+        return Call(kind, digest=path.removeprefix("/api/blobs/").replace("-", ":", 1))
     kind = _KINDS.get((method, path), "other")
     try:
         read = json.loads(body) if body else {}

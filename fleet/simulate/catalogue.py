@@ -16,7 +16,7 @@ from fleet.simulate import gguf
 from fleet.simulate.gotext import json_text, sorted_keys
 from fleet.simulate.registry import MANIFEST_TYPE, Image
 from fleet.simulate.registry_content import Blob, DeclaredBlob, GeneratedBlob, TextBlob
-from fleet.simulate.scenario import ModelSpec, OfferedModel, RegistrySpec, parse_scenario
+from fleet.simulate.scenario import FurtherRegistrySpec, ModelSpec, OfferedModel, RegistrySpec, parse_scenario
 
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.ollama.image."
@@ -27,7 +27,7 @@ _FILE_TYPE = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q
 _FILE_TYPE |= {"Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "BF16": 32}
 
 
-def offered(registry: RegistrySpec) -> dict[str, OfferedModel]:
+def offered(registry: RegistrySpec | FurtherRegistrySpec) -> dict[str, OfferedModel]:
     """The catalogue of a scenario by short names; the small one that comes with fleet where it names none."""
     if registry.models is None:
         return _well_known()
@@ -71,7 +71,8 @@ def _built(name: str, described: str) -> Image:
         "config": {"mediaType": CONFIG_TYPE, "digest": f"sha256:{found}", "size": len(config)},
         "layers": layers,
     }
-    return Image(json.dumps(manifest, separators=(",", ":")).encode(), blobs)
+    written = json.dumps(manifest, indent=3) if spec.indented else json.dumps(manifest, separators=(",", ":"))
+    return Image(written.encode(), blobs)
 
 
 def _described(kind: str, digest: str, size: int) -> dict[str, object]:

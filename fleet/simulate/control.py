@@ -9,28 +9,40 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fleet.names import InvalidName, ModelName
-from fleet.simulate.faults import HOST_FAULTS, REGISTRY_FAULTS, Fault, FaultKind, FaultSet
-from fleet.simulate.journal import Journal
-from fleet.simulate.registry import Registry, UnknownInRegistryError
+from fleet.simulate.answers import Answer
+from fleet.simulate.faults import HOST_FAULTS, REGISTRY_FAULTS, Fault, FaultKind
+from fleet.simulate.journal import REGISTRY, Journal
+from fleet.simulate.registry import UnknownInRegistryError
+from fleet.simulate.registry_running import RunningRegistry
 from fleet.simulate.running import RunningHost
 from fleet.simulate.scenario import ModelSpec, OfferedModel
+from fleet.simulate.units import Seconds
 
 _FAULTS = TypeAdapter(list[Fault])
+_ANSWERS = TypeAdapter(list[Answer])
+
+
+class Restart(BaseModel):
+    """How a host is restarted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    idle: Seconds = 0.0
+    """For how long it was down."""
 
 
 class Controlled(Protocol):
     """What the control port steers."""
 
     hosts: dict[str, RunningHost]
-    registry: Registry
-    registry_faults: FaultSet
+    registries: dict[str, RunningRegistry]
     journal: Journal
 
     def addresses(self) -> dict[str, Any]: ...
@@ -39,7 +51,7 @@ class Controlled(Protocol):
 
     async def remove(self, host: str, model: str) -> None: ...
 
-    def offer(self, model: str, spec: OfferedModel) -> None: ...
+    def offer(self, model: str, spec: OfferedModel, registry: str) -> None: ...
 
 
 class _RefusedError(Exception):
@@ -64,13 +76,16 @@ class _Control:
 
     async def states(self, _request: Request) -> Any:
         hosts = {name: host.state() for name, host in self._fleet.hosts.items()}
-        return {"hosts": hosts, "registry": await self._fleet.registry.state()}
+        registries = {name: await running.store.state() for name, running in self._fleet.registries.items()}
+        return {"hosts": hosts, "registry": registries.pop(REGISTRY), "registries": registries}
 
     async def state(self, request: Request) -> Any:
         return self._host(request).state()
 
     async def counters(self, _request: Request) -> Any:
-        return self._fleet.journal.counters(list(self._fleet.hosts))
+        journal = self._fleet.journal
+        registries = {name: journal.registry_counters(name) for name in self._fleet.registries}
+        return {**journal.counters(list(self._fleet.hosts)), "registries": registries}
 
     async def reset_counters(self, _request: Request) -> Any:
         self._fleet.journal.reset()
@@ -90,7 +105,14 @@ class _Control:
         self._host(request).faults.replace([])
 
     async def restart(self, request: Request) -> Any:
-        self._host(request).restart()
+        described = Restart.model_validate(await _read(request))
+        self._host(request).restart(idle=described.idle)
+
+    async def lose(self, request: Request) -> Any:
+        digest = (await _read(request)).get("digest")
+        if not isinstance(digest, str):
+            raise _RefusedError(400, "`digest` names the blob")
+        self._host(request).lose(digest)
 
     async def down(self, request: Request) -> Any:
         await self._host(request).down()
@@ -110,36 +132,48 @@ class _Control:
     async def break_model(self, request: Request) -> Any:
         self._host(request).break_model(_model(await _read(request)))
 
+    async def set_answers(self, request: Request) -> Any:
+        spoken = _ANSWERS.validate_python((await _read(request)).get("answers", []))
+        self._host(request).engine.answers = tuple(spoken)
+
     async def evict(self, request: Request) -> Any:
         self._host(request).evict(_model(await _read(request)))
 
-    async def registry_state(self, _request: Request) -> Any:
-        return await self._fleet.registry.state()
+    async def registry_state(self, request: Request) -> Any:
+        return await self._registry(request).store.state()
 
     async def offer(self, request: Request) -> Any:
         body = await _read(request)
         model = _model(body)
-        self._fleet.offer(model, OfferedModel.model_validate(body))
+        self._fleet.offer(model, OfferedModel.model_validate(body), self._registry(request).name)
 
     async def withdraw(self, request: Request) -> Any:
-        self._fleet.registry.withdraw(ModelName.parse(_model(await _read(request))))
+        self._registry(request).store.withdraw(ModelName.parse(_model(await _read(request))))
 
     async def move(self, request: Request) -> Any:
         body = await _read(request)
         target = body.get("to")
         if not isinstance(target, str):
             raise _RefusedError(400, "`to` names the tag, or the `sha256:…`, that the model is moved to")
-        return {"digest": await self._fleet.registry.move(ModelName.parse(_model(body)), target)}
+        return {"digest": await self._registry(request).store.move(ModelName.parse(_model(body)), target)}
 
-    async def registry_faults(self, _request: Request) -> Any:
-        return {"faults": self._fleet.registry_faults.state()}
+    async def registry_faults(self, request: Request) -> Any:
+        return {"faults": self._registry(request).faults.state()}
 
     async def set_registry_faults(self, request: Request) -> Any:
-        self._fleet.registry_faults.replace(await _read_faults(request, REGISTRY_FAULTS))
-        return {"faults": self._fleet.registry_faults.state()}
+        faults = self._registry(request).faults
+        faults.replace(await _read_faults(request, REGISTRY_FAULTS))
+        return {"faults": faults.state()}
 
-    async def clear_registry_faults(self, _request: Request) -> Any:
-        self._fleet.registry_faults.replace([])
+    async def clear_registry_faults(self, request: Request) -> Any:
+        self._registry(request).faults.replace([])
+
+    def _registry(self, request: Request) -> RunningRegistry:
+        """The further registry that the path names, or the one that it does not."""
+        name = request.path_params.get("registry", REGISTRY)
+        if name not in self._fleet.registries:
+            raise _RefusedError(404, f"no registry `{name}` in this simulation")
+        return self._fleet.registries[name]
 
     def _host(self, request: Request) -> RunningHost:
         name = request.path_params["name"]
@@ -162,6 +196,8 @@ def control_application(fleet: Controlled) -> Starlette:
         ("POST", "/hosts/{name}/faults"): control.set_faults,
         ("DELETE", "/hosts/{name}/faults"): control.clear_faults,
         ("POST", "/hosts/{name}/restart"): control.restart,
+        ("POST", "/hosts/{name}/lose"): control.lose,
+        ("POST", "/hosts/{name}/answers"): control.set_answers,
         ("POST", "/hosts/{name}/down"): control.down,
         ("POST", "/hosts/{name}/up"): control.up,
         ("POST", "/hosts/{name}/seed"): control.seed,
@@ -176,8 +212,16 @@ def control_application(fleet: Controlled) -> Starlette:
         ("POST", "/registry/faults"): control.set_registry_faults,
         ("DELETE", "/registry/faults"): control.clear_registry_faults,
     }
+    further = {
+        (method, path.replace("/registry/", "/registries/{registry}/")): handler
+        for (method, path), handler in routes.items()
+        if path.startswith("/registry/")
+    }
     return Starlette(
-        routes=[Route(path, _answering(handler), methods=[method]) for (method, path), handler in routes.items()]
+        routes=[
+            Route(path, _answering(handler), methods=[method])
+            for (method, path), handler in {**routes, **further}.items()
+        ]
     )
 
 

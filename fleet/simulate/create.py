@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
-from fleet.simulate import safetensors
 from fleet.simulate.assembly import Assembly, TemplateRefusedError
 from fleet.simulate.config import Config
 from fleet.simulate.events import Event, Failure, Line, Worker, progress
 from fleet.simulate.gojson import kind
-from fleet.simulate.imports import BAD_REQUESTS, ONE_ADAPTER, UNKNOWN_TYPE, ImportRefusedError, Part, imported, kind_of
+from fleet.simulate.imports import ImportRefusedError, Part
 from fleet.simulate.modelname import ConflictingMarkersError, Name, Reference
 from fleet.simulate.store import Store
+from fleet.simulate.taken_files import Shuffle, TakenFiles
 from fleet.simulate.versions import Behaviour, Capability
 
 Pull = Callable[[Name], Worker]
@@ -52,8 +52,9 @@ def _relative(name: str) -> bool:
 class Creation:
     """One create."""
 
-    def __init__(self, store: Store, pull: Pull, request: Mapping[str, Any], name: Name) -> None:
+    def __init__(self, store: Store, pull: Pull, request: Mapping[str, Any], name: Name, shuffle: Shuffle) -> None:
         self._store = store
+        self._files = TakenFiles(store, shuffle)
         self._behaviour = store.behaviour
         self._pull = pull
         self._request = dict(request)
@@ -74,11 +75,10 @@ class Creation:
             yield event
             if isinstance(event, Failure) and not self._goes_on(event):
                 return
-        if not self._config.remote_host:
-            for event in self._adapters(parts):
-                yield event
-                if isinstance(event, Failure):
-                    return
+        for event in self._additions(parts):
+            yield event
+            if isinstance(event, Failure):
+                return
         if fault := self._info():
             yield Failure(fault, 400)
             return
@@ -151,37 +151,27 @@ class Creation:
         if files is None:
             yield Failure("neither 'from' or 'files' was specified", 400)
             return
-        for event in self._taken(files, parts, adapter=False):
+        for event in self._files.taken(files, parts, "model"):
             yield event
 
-    def _adapters(self, parts: list[Part]) -> list[Event]:
-        """Adapters are taken in like models; all their faults are answered with 400."""
-        files = self._request.get("adapters")
-        if files is None:
-            return []
-        taken = list(self._taken(files, parts, adapter=True))
-        return [Failure(event.text, 400) if isinstance(event, Failure) else event for event in taken]
-
-    def _taken(self, files: Mapping[str, str], parts: list[Part], *, adapter: bool) -> list[Event]:
-        """The events of taking files in; their parts are added to `parts`."""
+    def _additions(self, parts: list[Part]) -> list[Event]:
+        """Drafts and adapters are taken in like models, drafts first though they are kept last. All their faults
+        are answered with 400.
+        """
+        drafts = self._request.get("draft_files") if self._behaviour.has(Capability.DRAFT) else None
+        if self._config.remote_host:
+            return [Failure("DRAFT cannot be used with remote models", 400)] if drafts else []
         told: list[Event] = []
-        kind_found = kind_of(files, self._store)
-        try:
-            if kind_found == "safetensors":
-                safetensors.refusal(self._store, files)
-                told.append(progress(f"converting {'adapter' if adapter else 'model'}"))
-                parts.append(safetensors.converted(self._store, files, adapter=adapter))
-            elif kind_found == "gguf" and len(files) > 1 and adapter:
-                raise ImportRefusedError(ONE_ADAPTER)
-            elif kind_found == "gguf":
-                in_order = sorted(files) if self._behaviour.has(Capability.IMPORT_REWRITTEN) else list(files)
-                for name in in_order:
-                    told.append(progress("parsing GGUF"))
-                    parts.append(imported(self._store, files[name], name))
-            else:
-                raise ImportRefusedError(UNKNOWN_TYPE)
-        except _FAULTS as fault:
-            told.append(Failure(str(fault), 400 if str(fault) in BAD_REQUESTS else None))
+        behind: list[Part] = []
+        adapters = self._request.get("adapters")
+        for layer, files, taken in (("draft", drafts, behind), ("adapter", adapters, parts)):
+            if files is None:
+                continue
+            found = self._files.taken(files, taken, layer, list(parts))
+            told += [Failure(event.text, 400) if isinstance(event, Failure) else event for event in found]
+            if isinstance(told[-1], Failure):
+                return told
+        parts += behind
         return told
 
     def _info(self) -> str | None:
@@ -218,7 +208,8 @@ class Creation:
         """All that follows once the parts are there, told as it is done. Raises `ValueError`, `OSError`."""
         request = self._request
         quantization = request.get("quantize") or request.get("quantization") or ""
-        yield from assembly.add_parts(parts, quantization.upper())
+        draft = request.get("draft_quantize") or "" if self._behaviour.has(Capability.DRAFT) else ""
+        yield from assembly.add_parts(parts, quantization.upper(), draft.upper())
         parameters = dict(request.get("parameters") or {})
         self._default_for_architecture(parts, parameters)
         if request.get("template"):

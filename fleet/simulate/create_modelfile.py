@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from fleet.simulate.assembly import Assembly, TemplateRefusedError
+from fleet.simulate.blobs import Content
+from fleet.simulate.chat_templates import with_template
 from fleet.simulate.config import Config
 from fleet.simulate.create import Pull
-from fleet.simulate.events import Event, Failure, progress
+from fleet.simulate.events import Event, Failure, Line, progress
 from fleet.simulate.gotext import Float32
-from fleet.simulate.imports import ImportRefusedError, Part, checked_header, content_type, layer_type
+from fleet.simulate.imports import ImportRefusedError, Part, content_type, models_in
 from fleet.simulate.modelfile import Command
 from fleet.simulate.modelname import Name
 from fleet.simulate.options import parameter, types
+from fleet.simulate.safetensors import converted, converted_adapter
 from fleet.simulate.store import Store
 from fleet.simulate.versions import Capability
+from fleet.simulate.zipped import unzipped
 
 _FAULTS = (ValueError, OSError, RecursionError)
 
@@ -33,6 +37,8 @@ class ModelfileCreation:
         self._assembly = Assembly(store, Config())
         self._parameters: dict[str, Any] = {}
         self._messages: list[dict[str, str]] = []
+        self._latest: list[Part] = []
+        """What the instruction before brought: the base of an adapter."""
 
     async def work(self) -> AsyncIterator[Event]:
         """The stream of events; it ends at the first failure."""
@@ -68,28 +74,50 @@ class ModelfileCreation:
                         return
             parts = self._assembly.base(base)
         elif command.value.startswith("@"):
-            parts = [self._blob(command.value[1:])]
+            parts = []
+            for line in self._blob(command.value[1:], command.name, parts):
+                yield line
         else:
             if command.value in {"", "."}:
                 raise ImportRefusedError("read .: is a directory")
             # Files on the server's own disk: a simulated host has none.
             raise ImportRefusedError(f"invalid model reference: {command.value}")
+        self._latest = parts
         for line in self._assembly.add_parts(parts, self._quantization):
             yield line
 
-    def _blob(self, digest: str) -> Part:
+    def _blob(self, digest: str, command: str, parts: list[Part]) -> Iterator[Line]:
+        """Adds the parts of an uploaded file. Raises `ValueError`, `OSError`."""
+        if self._store.knows_converted(digest):
+            digest = self._store.converted[digest]
+            yield progress(f"using cached layer {digest}")
         path = self._store.blobs.path(digest)
         if not digest:
             raise ImportRefusedError(f"read {path}: is a directory")
         content = self._store.blobs.open(digest)
         found = content_type(content)
-        if found != "gguf":
+        if found == "application/zip":
+            yield progress("converting model")
+            if not self._behaviour.has(Capability.ADAPTERS_BY_TYPE):
+                yield progress("converting model")
+                command = "model"
+            part = self._unzipped(content, command)
+            self._store.converted[digest] = part.layer.digest
+            parts += with_template(self._store, [part])
+        elif found == "gguf":
+            parts += with_template(self._store, models_in(self._store, content, digest, path))
+        else:
             raise ImportRefusedError(f"unsupported content type: {found}")
-        header = checked_header(content, self._behaviour)
-        kind = layer_type(header, self._behaviour)
-        if header.end == content.size and self._behaviour.has(Capability.IMPORT_NAMES_BLOB):
-            return Part(self._store.layer_from(digest, kind, path), header)
-        return Part(self._store.layer_of(content, digest, kind), header)
+
+    def _unzipped(self, content: Content, command: str) -> Part:
+        """A zip of safetensors as a layer. Raises `ImportRefusedError`."""
+        folder = unzipped(content)
+        if command == "model":
+            return converted(self._store, folder)
+        base = next((part.header for part in self._latest if part.header), None)
+        if base is None:
+            raise ImportRefusedError("no base model specified for the adapter")
+        return converted_adapter(self._store, folder, base)
 
     def _text(self, command: Command) -> None:
         """Any other instruction. Raises `TemplateRefusedError`, `OptionError`."""

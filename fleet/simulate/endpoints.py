@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import timezone
 from typing import Any
 
 from fleet.simulate import gojson, modelfile, replies
-from fleet.simulate.blobs import Intake, InvalidDigestError, NoSpaceError
 from fleet.simulate.create import Creation, refusal
 from fleet.simulate.create_modelfile import ModelfileCreation
 from fleet.simulate.events import Worker
@@ -20,8 +20,9 @@ from fleet.simulate.requests import fields
 from fleet.simulate.routes import Route
 from fleet.simulate.runners import Runners
 from fleet.simulate.store import Store
+from fleet.simulate.uploads import Uploads
 from fleet.simulate.versions import Capability
-from fleet.simulate.wire import PLAIN_JSON, Receive, Refusal, Reply, Streamed, json_reply
+from fleet.simulate.wire import PLAIN_JSON, Refusal, Reply, Streamed, json_reply
 
 Request = Mapping[str, Any]
 _INVALID = "invalid model name"
@@ -32,15 +33,25 @@ class Endpoints:
     """Answers by kind of call."""
 
     def __init__(
-        self, store: Store, runners: Runners, inference: Inference, puller: Puller, pusher: Pusher, zone: timezone
+        self,
+        store: Store,
+        uploads: Uploads,
+        runners: Runners,
+        inference: Inference,
+        puller: Puller,
+        pusher: Pusher,
+        zone: timezone,
+        chance: random.Random,
     ) -> None:
         self._store = store
+        self._uploads = uploads
         self._behaviour = store.behaviour
         self._runners = runners
         self._inference = inference
         self._puller = puller
         self._pusher = pusher
         self._zone = zone
+        self._chance = chance
 
     async def answer(self, route: Route, body: bytes) -> Reply | Streamed:
         """Raises `Refusal`."""
@@ -54,7 +65,7 @@ class Endpoints:
             case "ps":
                 return json_reply(200, {"models": replies.ps(self._runners, self._behaviour, self._zone)})
             case "blob_head":
-                return self._blob_head(route.argument)
+                return self._uploads.head(route.argument)
             case "status":
                 return json_reply(200, {"cloud": {"disabled": False, "source": "none"}})
             case "recommendations":
@@ -183,6 +194,8 @@ class Endpoints:
             name = Name.parse(self._reference(called).pulled)
         else:
             name = Name.parse(called)
+        if self._behaviour.has(Capability.DELETE_CLEANS_UP):
+            return self._unlink(called, name)
         if not name.valid:
             raise Refusal(400, f"name {quoted(called)} is invalid")
         try:
@@ -195,39 +208,15 @@ class Endpoints:
             raise Refusal(500, str(fault)) from None
         return Reply(200)
 
-    def _blob_head(self, digest: str) -> Reply:
-        try:
-            self._store.blobs.path(digest)
-        except InvalidDigestError as fault:
-            raise Refusal(400, str(fault)) from None
-        if self._store.blobs.find(digest) is None:
-            raise Refusal(404, f"blob {quoted(digest)} not found")
+    def _unlink(self, called: str, name: Name) -> Reply:
+        """What one release did in place of deleting (`ollama-api.md` 6.1)."""
+        if not name.valid:
+            told = {"code": "bad_request", "error": f"invalid or missing name: {quoted(called)}"}
+            return json_reply(400, told, PLAIN_JSON)
+        if not self._store.unlink(self._store.canonical(name, Capability.CASE_FOLDED_ON_READ)):
+            return json_reply(404, {"code": "not_found", "error": "model not found"}, PLAIN_JSON)
+        self._store.prune()
         return Reply(200)
-
-    async def take_blob(self, digest: str, receive: Receive) -> Reply:
-        """An upload. What hashes to another digest is kept under that one. Raises `Refusal`."""
-        try:
-            self._store.blobs.path(digest)
-        except InvalidDigestError as fault:
-            raise Refusal(400, str(fault)) from None
-        if self._store.blobs.find(digest) is not None:
-            return Reply(200)
-        intake = Intake()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(500, "unexpected EOF")
-            intake.add(message.get("body", b""))
-            try:
-                self._store.blobs.make_room(intake.size, "sha256-upload")
-            except NoSpaceError as fault:
-                raise Refusal(500, str(fault)) from None
-            if not message.get("more_body"):
-                break
-        self._store.blobs.add(intake.content(), intake.digest)
-        if intake.digest != digest:
-            raise Refusal(400, f"digest mismatch, expected {quoted(digest)}, got {quoted(intake.digest)}")
-        return Reply(201)
 
     def _streamed(self, request: Request, worker: Worker) -> Streamed:
         return Streamed(worker, single=request.get("stream") is False)
@@ -264,7 +253,8 @@ class Endpoints:
                 raise Refusal(400, fault)
         name = self._target(request.get("model") or request.get("name") or "")
         if not self._behaviour.has(Capability.MODELFILE):
-            return self._streamed(request, Creation(self._store, self._puller.pull, request, name).work())
+            creation = Creation(self._store, self._puller.pull, request, name, self._chance.shuffle)
+            return self._streamed(request, creation.work())
         text, path = request.get("modelfile", ""), request.get("path", "")
         if not text:
             if path:

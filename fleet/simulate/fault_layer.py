@@ -11,12 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleet.simulate import fault_rewrites as rewrites
 from fleet.simulate import fault_streams as streams
+from fleet.simulate import fault_uploads as uploads
 from fleet.simulate.calls import STREAMS, Call, read_ahead
 from fleet.simulate.clock import Clock
 from fleet.simulate.fault_wire import JSON, NDJSON, Reply, drop, first_of, gone, unless_gone
 from fleet.simulate.faults import Fault, FaultKind, FaultSet
 from fleet.simulate.journal import Entry, Journal
 from fleet.simulate.registry_server import DIRECT
+from fleet.simulate.unread import Body
 
 _PORTAL = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please accept the terms of use.</body></html>"
 _HUGE_PIECE = 1 << 16
@@ -29,7 +31,9 @@ class Victim(Protocol):
 
     def evict(self, name: str) -> None: ...
 
-    def restart(self) -> None: ...
+    def lose(self, digest: str) -> None: ...
+
+    def restart(self, *, idle: float = 0.0, dropping: bool = True) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class FaultLayer:
             return
         body, receive = await read_ahead(scope, receive)
         call = self.classify(scope, body)
-        self.journal.began(self.name, call)
+        client = _client(scope)
+        self.journal.began(self.name, call, client)
         fault = self.faults.strike(call)
         status = 0
 
@@ -70,7 +75,7 @@ class FaultLayer:
                 await self._strike(fault, call, scope, receive, watched)
         finally:
             kind = str(fault.fault) if fault else None
-            entry = Entry(self.name, scope["method"], scope["path"], call.kind, call.model, status, kind)
+            entry = Entry(self.name, scope["method"], scope["path"], call.kind, call.model, status, kind, client)
             self.journal.ended(entry)
 
     async def _strike(self, fault: Fault, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,14 +88,24 @@ class FaultLayer:
                 await self.app(scope, receive, send)
             case FaultKind.SILENCE:
                 await self._silent(call, receive, reply, headers=bool(fault.headers))
+            case FaultKind.STALL | FaultKind.TRICKLE if call.kind == "blob_post":
+                await self._taking(fault, scope, receive)
             case FaultKind.STALL | FaultKind.TRICKLE if call.stream:
                 await unless_gone(receive, self._ticking(fault, call, reply))
             case FaultKind.STALL | FaultKind.TRICKLE:
                 await self._silent(call, receive, reply, headers=False)
             case FaultKind.ERROR_LINE | FaultKind.ERROR_THEN_SUCCESS:
                 await self._failing(fault, call, reply, fault.message or "")
-            case FaultKind.FULL_DISK if call.kind in {"pull", "create", "blob_post"}:
+            case FaultKind.FULL_DISK if call.kind == "blob_post":
+                await uploads.full(scope, receive, send, fault.bytes or 0)
+            case FaultKind.FULL_DISK if call.kind in {"pull", "create"}:
                 await self._failing(fault, call, reply, _full_disk(call, self.content))
+            case FaultKind.EARLY_SUCCESS if call.kind == "blob_post":
+                await uploads.early(scope, receive, send, fault.bytes or 0)
+            case FaultKind.RESET:
+                if fault.bytes:
+                    await uploads.reads(Body(scope, receive), fault.bytes)
+                await drop(scope, reset=True)
             case FaultKind.STATUS:
                 await _refuse(fault, reply)
             case FaultKind.HTML:
@@ -101,6 +116,9 @@ class FaultLayer:
                 await unless_gone(receive, _endless(call, reply, fault.bytes))
             case FaultKind.LIE_SUCCESS if streams.lies_about(call):
                 await streams.lying(reply, call, self.content)
+            case FaultKind.LOST_ANSWER:
+                await self.app(scope, receive, _unsaid)
+                await drop(scope, reset=True)
             case FaultKind.LINGER:
                 await self._open_ended(scope, receive, send)
             case FaultKind.CUT | FaultKind.RESTART_DURING | FaultKind.CLEAN_END:
@@ -125,6 +143,13 @@ class FaultLayer:
                 scope = {**scope, DIRECT: True}
             case FaultKind.MISSING_BLOB if self.victim is not None and call.model is not None:
                 self.victim.break_model(call.model)
+            case FaultKind.LOST_UPLOAD if self.victim is not None:
+                for digest in call.uploads:
+                    self.victim.lose(digest)
+            case FaultKind.RESTART_BEFORE if self.victim is not None:
+                self.victim.restart(idle=fault.idle or 0, dropping=False)
+            case FaultKind.CORRUPT:
+                receive = uploads.corrupted(receive, fault.byte or 0)
             case FaultKind.EVICT if self.victim is not None:
                 self.victim.evict(fault.model or "")
             case _:
@@ -135,6 +160,16 @@ class FaultLayer:
         if headers:
             await reply.start(200, NDJSON if call.stream else JSON)
         await gone(receive)
+
+    async def _taking(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+        await uploads.stalled(
+            scope,
+            receive,
+            part=fault.part or 0,
+            interval=fault.interval or 0,
+            size=fault.bytes or 0,
+            clock=self.clock,
+        )
 
     async def _ticking(self, fault: Fault, call: Call, reply: Reply) -> None:
         await streams.ticking(
@@ -175,6 +210,16 @@ class FaultLayer:
         await self.app(scope, receive, send)
 
 
+def _client(scope: Scope) -> str:
+    """The program that asks, as its `User-Agent` begins."""
+    told = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return str(told.decode("latin-1").partition("/")[0].partition(" ")[0][:80])
+
+
+async def _unsaid(_message: Message) -> None:
+    """Where answers go that nobody hears."""
+
+
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
@@ -191,6 +236,8 @@ async def _refuse(fault: Fault, reply: Reply) -> None:
 
 
 def _full_disk(call: Call, content: streams.Content) -> str:
+    if call.kind == "create":
+        return uploads.FULL
     digest = streams.progress(call, content, 0.5).get("digest", "sha256:")
     return f"write {str(digest).replace(':', '-')}-partial: no space left on device"
 

@@ -39,6 +39,12 @@ class FaultKind(StrEnum):
     EVICT = "evict"
     FORGET = "forget"
     RESTART_DURING = "restart-during"
+    RESTART_BEFORE = "restart-before"
+    LOST_ANSWER = "lost-answer"
+    EARLY_SUCCESS = "early-success"
+    RESET = "reset"
+    CORRUPT = "corrupt"
+    LOST_UPLOAD = "lost-upload"
     NO_REDIRECT = "no-redirect"
     NO_LENGTH = "no-length"
     DAMAGED = "damaged"
@@ -76,10 +82,15 @@ _PARAMETERS: dict[FaultKind, dict[str, Any]] = {
     FaultKind.HUGE: {"bytes": None},
     FaultKind.ESCAPES: {"text": "\x1b]0;owned\x07\x1b[2J\x1b[31m\u202e"},
     FaultKind.RESTART_DURING: {"lines": 1},
+    FaultKind.RESTART_BEFORE: {"idle": 0.0},
+    FaultKind.FULL_DISK: {"bytes": 0},
+    FaultKind.EARLY_SUCCESS: {"bytes": 0},
+    FaultKind.RESET: {"bytes": 0},
+    FaultKind.CORRUPT: {"byte": 0},
 }
 """Which parameters a kind takes, and what they are if left out."""
 
-_ONCE = frozenset({FaultKind.EVICT, FaultKind.FORGET, FaultKind.RESTART_DURING})
+_ONCE = frozenset({FaultKind.EVICT, FaultKind.FORGET, FaultKind.RESTART_DURING, FaultKind.RESTART_BEFORE})
 """Kinds that strike a single time unless `times` says otherwise."""
 
 
@@ -102,6 +113,8 @@ class Fault(BaseModel):
     headers: bool | None = None
     part: float | None = Field(default=None, ge=0, le=1)
     bytes: Size | None = None
+    byte: Size | None = None
+    idle: Seconds | None = None
     lines: int | None = Field(default=None, ge=0)
     message: str | None = None
     status: int | None = Field(default=None, ge=300, le=599)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, timezone
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ import httpx2
 
 from fleet.simulate import seeds
 from fleet.simulate.access import host_allowed, origin_allowed
+from fleet.simulate.answers import Answer
 from fleet.simulate.download import Downloads
 from fleet.simulate.endpoints import Endpoints
 from fleet.simulate.hosttime import host_time
@@ -24,6 +26,8 @@ from fleet.simulate.remote import Registries, Remote, local_registries
 from fleet.simulate.routes import Route, find_route
 from fleet.simulate.runners import Limits, Runners
 from fleet.simulate.store import Store
+from fleet.simulate.unread import Body
+from fleet.simulate.uploads import Uploads
 from fleet.simulate.versions import Behaviour
 from fleet.simulate.wire import Receive, Refusal, Reply, Send, Streamed, error, send_reply, send_stream
 
@@ -38,7 +42,9 @@ class SimulatedHost:
     seconds: `keep_alive` (negative for ever), `load_seconds` for each load besides what `load_rate` (bytes per
     second) makes of its size, `unload_seconds` for which a runner is still seen. `download_rate` is in bytes per
     second and blob. `clock` gives seconds since 1970, `monotonic` seconds from anywhere; `sleep` passes them; without
-    clocks the host lives in the event loop's time. `transport` stands in for the network towards registries.
+    clocks the host lives in the event loop's time. `transport` stands in for the network towards registries. `seed` is
+    that of what is chance on a server: the order in which it looks at several files. Of `answers` the first that fits
+    is given, else one that says that it is simulated.
     """
 
     def __init__(
@@ -63,8 +69,12 @@ class SimulatedHost:
         monotonic: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx2.AsyncBaseTransport | None = None,
+        seed: str | int = 0,
+        answers: Iterable[Answer] = (),
     ) -> None:
         self.behaviour = Behaviour.of(version)
+        self.answers = tuple(answers)
+        """What models are to say; may be exchanged at any time."""
         self.counters: Counter[str] = Counter()
         time = host_time(clock, monotonic, sleep)
         limits = Limits(memory, max_loaded, max_queue, keep_alive, load_seconds, load_rate, unload_seconds)
@@ -72,13 +82,16 @@ class SimulatedHost:
         self.runners = Runners(self.behaviour, limits, time)
         remote = Remote(self.behaviour, registries, transport)
         self._downloads = Downloads(self.store, remote, time, rate=download_rate)
+        self._uploads = Uploads(self.store)
         self._endpoints = Endpoints(
             self.store,
+            self._uploads,
             self.runners,
-            Inference(self.store, self.runners, time, context_length),
+            Inference(self.store, self.runners, time, context_length, lambda: self.answers),
             Puller(self.store, remote, self._downloads),
             Pusher(self.store, remote, time),
             zone,
+            random.Random(seed),  # noqa: S311 - repeatable, no secret
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,13 +110,14 @@ class SimulatedHost:
             self.counters["other"] += 1
             await send_reply(route, send, head=head)
             return
+        if route.kind == "blob_post":
+            self.counters["blob_post"] += 1
+            upload = Body(scope, receive)
+            await upload.answer(await self._refusable(self._uploads.take(route.argument, upload)), send)
+            return
         await self._answer(route, receive, send, head=head)
 
     async def _answer(self, route: Route, receive: Receive, send: Send, *, head: bool) -> None:
-        if route.kind == "blob_post":
-            self.counters["blob_post"] += 1
-            await send_reply(await self._refusable(self._endpoints.take_blob(route.argument, receive)), send)
-            return
         body = await _body(receive)
         if body is None:
             return
@@ -152,11 +166,18 @@ class SimulatedHost:
         """Puts a model into the store without the API; see `seeds.seed`. Gives the manifest's bare digest."""
         return seeds.seed(self.store, Name.parse(name), **described)
 
-    def restart(self) -> None:
-        """What a restart does: downloads and runners go, the store is cleaned up by the version's rules."""
+    def restart(self, idle: float = 0.0) -> None:
+        """What a restart does: downloads and runners go, the store is cleaned up by the version's rules.
+
+        `idle` is for how many seconds the host was down: what lies there is older by them.
+        """
         self._downloads.cancel_all()
         self.runners.clear()
-        self.store.prune()
+        self.store.restarted(idle)
+
+    def lose(self, digest: str) -> bool:
+        """Takes a blob away, whoever uses it; says whether it was there."""
+        return self.store.blobs.remove(digest)
 
     def break_model(self, name: str) -> None:
         """Takes the weights away: the model is still listed, but cannot be shown or run."""
@@ -200,6 +221,7 @@ class SimulatedHost:
             "models": models,
             "running": running,
             "blobs": {digest: blob.content.size for digest, blob in self.store.blobs},
+            "orphans": self.store.orphans(),
             "disk_used": self.store.blobs.used,
             "counters": dict(sorted(self.counters.items())),
         }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from fleet.simulate import gguf
-from fleet.simulate.blobs import Content
+from fleet.simulate.blobs import Content, Intake, Slice, taken
 from fleet.simulate.gguf import Header
 from fleet.simulate.image import Layer, media_type
 from fleet.simulate.installed import header_of
+from fleet.simulate.rewrite import is_embedded
 from fleet.simulate.store import Store
 from fleet.simulate.versions import Behaviour, Capability
 
@@ -20,8 +20,6 @@ UNKNOWN_TYPE = "unknown type"
 BAD_REQUESTS = {NOT_GGUF, UNKNOWN_TYPE, "no files provided to convert"}
 """Faults that are answered with 400."""
 _SNIFFED = 512
-_SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf\Z")
-_EMBEDDED = ("a.", "mm.", "mtp.", "s.", "v.")
 _SIGNATURES = {
     b"PK\x03\x04": "application/zip",
     b"\x1f\x8b\x08": "application/x-gzip",
@@ -43,11 +41,15 @@ class ImportRefusedError(ValueError):
 
 @dataclass(slots=True)
 class Part:
-    """A layer of the model to be, with its GGUF's header; `fresh` if it was just imported, not inherited."""
+    """A layer of the model to be, with its GGUF's header; `fresh` if it was just imported, not inherited.
+
+    `shards` are the files of a split one in order; their first is the part itself.
+    """
 
     layer: Layer
     header: Header | None = None
     fresh: bool = False
+    shards: Sequence[Part] = ()
 
 
 def content_type(content: Content) -> str:
@@ -61,9 +63,12 @@ def content_type(content: Content) -> str:
     return "unknown" if _BINARY & set(head) else "text/plain; charset=utf-8"
 
 
-def kind_of(files: Mapping[str, str], store: Store) -> str:
-    """`gguf`, `safetensors`, or empty: from the names, and from the first bytes where names do not tell."""
-    for name, digest in files.items():
+def kind_of(files: Iterable[tuple[str, str]], store: Store) -> str:
+    """`gguf`, `safetensors`, or empty: from the names, and from the first bytes where names do not tell.
+
+    Go looks at the files in an order of its own, and a missing one ends the look; so the order of `files` counts.
+    """
+    for name, digest in files:
         if name.endswith(".safetensors"):
             return "safetensors"
         by_name = (".bin", ".gguf") if store.behaviour.has(Capability.FILES_BY_BIN) else (".gguf",)
@@ -78,17 +83,43 @@ def kind_of(files: Mapping[str, str], store: Store) -> str:
     return ""
 
 
-def imported(store: Store, digest: str, file_name: str) -> Part:
-    """The layer of one uploaded GGUF. Raises `ImportRefusedError`, `FileNotFoundError`, `InvalidDigestError`."""
+def imported(store: Store, digest: str, file_name: str, kind: str = "") -> list[Part]:
+    """The layers of one uploaded GGUF, of a `kind` that its metadata tell if it is not given.
+
+    Raises `ImportRefusedError`, `FileNotFoundError`, `InvalidDigestError`.
+    """
     path = store.blobs.path(digest)
     if not digest:
         raise ImportRefusedError(f"read {path}: is a directory")
     content = store.blobs.open(digest)
     if content_type(content) != "gguf":
         raise ImportRefusedError(NOT_GGUF)
-    header = checked_header(content, store.behaviour)
     origin = file_name if store.behaviour.has(Capability.IMPORT_REWRITTEN) else path
-    return Part(store.layer_from(digest, layer_type(header, store.behaviour), origin), header, fresh=True)
+    return [replace(part, fresh=True) for part in models_in(store, content, digest, origin, kind)]
+
+
+def models_in(store: Store, content: Content, digest: str, origin: str, kind: str = "") -> list[Part]:
+    """The models of a GGUF file, of which early servers find several, one behind the other. `origin` is told of a
+    file that is one model and nothing else. Raises `ImportRefusedError`.
+    """
+    behaviour = store.behaviour
+    if not behaviour.has(Capability.SEVERAL_IN_ONE_GGUF):
+        header = checked_header(content, behaviour)
+        return [Part(store.layer_from(digest, kind or layer_type(header, behaviour), origin), header)]
+    parts, start = [], 0
+    while start < content.size:
+        rest = Slice(content, start, content.size)
+        header = checked_header(rest, behaviour)
+        whole = start == 0 and header.end >= content.size
+        if whole and header.end == content.size and behaviour.has(Capability.IMPORT_NAMES_BLOB):
+            layer = store.layer_from(digest, layer_type(header, behaviour), origin)
+        else:
+            piece = content if whole else taken(Slice(rest, 0, header.end))
+            found = (piece.content(), piece.digest) if isinstance(piece, Intake) else (piece, digest)
+            layer = store.layer_of(*found, layer_type(header, behaviour))
+        parts.append(Part(layer, header))
+        start += header.end
+    return parts
 
 
 def checked_header(content: Content, behaviour: Behaviour) -> Header:
@@ -111,60 +142,26 @@ def layer_type(header: Header, behaviour: Behaviour) -> str:
     """Which kind of layer a GGUF makes, from its metadata."""
     kind = header.metadata.get("general.type")
     named = kind.value if kind else "unknown"
-    vision = header.get("vision.block_count")
-    if named == "adapter":
+    if named == "adapter" and behaviour.has(Capability.ADAPTERS_BY_TYPE):
         return media_type("adapter")
-    if behaviour.has(Capability.IMPORT_REWRITTEN) and (
-        named == "mmproj" or (header.architecture == "clip" and not header.get("block_count") and _encodes(header))
-    ):
-        return media_type("projector")
-    alone = not behaviour.has(Capability.SEVERAL_IN_ONE_GGUF)
-    stands_alone = vision and not header.get("block_count") if alone else vision is not None
-    return media_type("projector" if stands_alone or named == "projector" else "model")
+    return media_type("projector" if _projects(header, named, behaviour) else "model")
 
 
-def _encodes(header: Header) -> bool:
-    return bool(header.get("has_vision_encoder") or header.get("has_audio_encoder"))
+def _projects(header: Header, named: str, behaviour: Behaviour) -> bool:
+    if behaviour.has(Capability.PROJECTORS_BY_CLIP):
+        return header.architecture == "clip"
+    vision = header.get("vision.block_count")
+    if behaviour.has(Capability.SEVERAL_IN_ONE_GGUF):
+        return vision is not None or named == "projector"
+    alone = not header.get("block_count")
+    if named == "projector" or (alone and vision):
+        return True
+    encodes = header.get("has_vision_encoder") or header.get("has_audio_encoder")
+    return behaviour.has(Capability.MMPROJ) and (
+        named == "mmproj" or bool(header.architecture == "clip" and alone and encodes)
+    )
 
 
-def has_embedded_tensors(header: Header) -> bool:
+def has_embedded_tensors(header: Header | None) -> bool:
     """Whether vision, audio or draft tensors lie in the file, which the server then leaves as it is."""
-    return any(tensor.name.startswith(_EMBEDDED) for tensor in header.tensors)
-
-
-def merged(parts: list[Part]) -> list[Part]:
-    """Split GGUFs as one part each: the first shard, with the tensors of all. Raises `ImportRefusedError`."""
-    whole = [part for part in parts if _shards(part) <= 1]
-    groups: dict[str, list[Part]] = {}
-    for part in parts:
-        count = _shards(part)
-        if count > 1:
-            groups.setdefault(_group(part, count), []).append(part)
-    return whole + [_merged(shards) for shards in groups.values()]
-
-
-def _shards(part: Part) -> int:
-    found = part.header.get("split.count") if part.header else None
-    return found if isinstance(found, int) else 0
-
-
-def _group(part: Part, count: int) -> str:
-    name = part.layer.origin
-    match = _SPLIT.search(name.rpartition("/")[2])
-    if not match:
-        raise ImportRefusedError(f'split GGUF "{name}" must use llama.cpp split filename pattern')
-    if int(match[3]) != count:
-        raise ImportRefusedError(
-            f'split GGUF "{name}" filename count {int(match[3])} does not match metadata count {count}'
-        )
-    return match[1]
-
-
-def _merged(shards: list[Part]) -> Part:
-    first = shards[0]
-    count = _shards(first)
-    if count != len(shards) or first.header is None:
-        raise ImportRefusedError(f'split GGUF "{first.layer.origin}" has {len(shards)} shards, expected {count}')
-    tensors = [tensor for shard in shards if shard.header for tensor in shard.header.tensors]
-    metadata = {key: value for key, value in first.header.metadata.items() if not key.startswith("split.")}
-    return Part(first.layer, first.header.changed(metadata, gguf.laid_out(tensors)), fresh=True)
+    return header is not None and any(map(is_embedded, header.tensors))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
@@ -23,18 +23,25 @@ _GIBI = 1 << 30
 _NO_EMBEDDINGS = "This server does not support embeddings. Start it with `--embeddings`"
 _LOAD_NS, _TOKEN_NS = 1_000_000, 100_000
 Request = Mapping[str, Any]
+Spoken = Callable[[], Sequence[answers.Answer]]
 
 
 class Inference:
-    """The running side of a host. `context_length` is the host's setting, none for the version's default."""
+    """The running side of a host. `context_length` is the host's setting, none for the version's default.
 
-    def __init__(self, store: Store, runners: Runners, time: Time, context_length: int | None) -> None:
+    `spoken` gives what models are to say, in order of preference.
+    """
+
+    def __init__(
+        self, store: Store, runners: Runners, time: Time, context_length: int | None, spoken: Spoken = tuple
+    ) -> None:
         self._store = store
         self._behaviour = store.behaviour
         self._finder = Finder(store)
         self._runners = runners
         self._time = time
         self._context_length = context_length
+        self._spoken = spoken
 
     async def generate(self, request: Request) -> Reply | Streamed:
         called = request.get("model", "")
@@ -56,7 +63,7 @@ class Inference:
         wanted = ["completion", *(["insert"] if request.get("suffix") else [])]
         self._refuse_level(request, model)
         wanted += self._thinking(request, model, called)
-        async with self._runner(request, model, called, wanted, "generate") as runner:
+        async with self._runner(request, model, called, wanted, "generate"):
             if not prompt:
                 return json_reply(200, self._generated(called, "", done_reason="load"))
             if request.get("template") and not request.get("raw"):
@@ -64,7 +71,7 @@ class Inference:
                     gotemplate.parsed(request["template"])
                 except gotemplate.TemplateError as fault:
                     raise Refusal(500, str(fault)) from None
-            pieces, reason = self._answer(request, runner, model, terse=False)
+            pieces, reason = await self._answer(request, model, prompt, terse=False)
         lines = [self._generated(called, piece) for piece in pieces]
         end = self._generated(called, "", done_reason=reason)
         if not request.get("raw"):
@@ -97,13 +104,14 @@ class Inference:
             return json_reply(200, self._chatted(called, "", done_reason="unload"))
         wanted = ["completion", *(["tools"] if request.get("tools") else [])]
         wanted += self._thinking(request, model, called)
-        async with self._runner(request, model, called, wanted, "chat") as runner:
+        async with self._runner(request, model, called, wanted, "chat"):
             if not messages:
                 return json_reply(200, self._chatted(called, "", done_reason="load"))
             self._refuse_level(request, model)
             # Without any template of its own a model is given a stranger's, and has little to say (≥0.30).
             native = self._behaviour.has(Capability.TAGS_TELL_MORE) and not renders_itself(model)
-            pieces, reason = self._answer(request, runner, model, terse=native and not model.chat_template)
+            asked = str(messages[-1]["content"])
+            pieces, reason = await self._answer(request, model, asked, terse=native and not model.chat_template)
         prompt = " ".join(str(message["content"]) for message in messages)
         lines = [self._chatted(called, piece) for piece in pieces]
         end = self._chatted(called, "", done_reason=reason) | _metrics(len(answers.tokens(prompt)), len(pieces))
@@ -199,6 +207,9 @@ class Inference:
             gone = content is None
             text = f"model {quoted(called)} not found, try pulling it first" if gone else "invalid file magic"
             raise Refusal(404 if gone else 500, text)
+        if "general.architecture" not in model.header.metadata:
+            # One file of a split model, among others: the program that would run it gives up.
+            raise Refusal(500, "llama runner process has terminated: exit status 2")
         return _Answered(
             self._runners.use(
                 model,
@@ -224,10 +235,14 @@ class Inference:
         ):
             raise Refusal(status, _NO_EMBEDDINGS)
 
-    def _answer(self, request: Request, runner: Runner, model: Installed, *, terse: bool) -> tuple[list[str], str]:
+    async def _answer(self, request: Request, model: Installed, prompt: str, *, terse: bool) -> tuple[list[str], str]:
         form = request.get("format", b"")
         options = checked({**model.options, **request.get("options", {})}, self._behaviour)
-        return answers.answer(options, form if isinstance(form, bytes) else form.encode(), terse=terse)
+        said = next((answer for answer in self._spoken() if answer.fits(str(model.name), prompt)), None)
+        if said and said.takes:
+            await self._time.sleep(said.takes)
+        says = said.says if said else None
+        return answers.answer(options, form if isinstance(form, bytes) else form.encode(), terse=terse, says=says)
 
     def _now(self) -> str:
         return moment(self._time.wall())

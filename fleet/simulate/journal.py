@@ -23,6 +23,8 @@ class Entry:
     model: str | None
     status: int
     fault: str | None
+    client: str = ""
+    """What the asking program calls itself, without its version: `ollama`, `ollama-fleet`."""
 
 
 class Journal:
@@ -31,10 +33,15 @@ class Journal:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
         self._counts: dict[str, Counter[str]] = {}
+        self._uploads: dict[str, Counter[str]] = {}
+        self._clients: dict[str, dict[str, Counter[str]]] = {}
 
-    def began(self, host: str, call: Call) -> None:
+    def began(self, host: str, call: Call, client: str = "") -> None:
         """Counts a request when it arrives, so that one that never ends is counted too."""
         self._counts.setdefault(host, Counter())[call.kind] += 1
+        self._clients.setdefault(host, {}).setdefault(client, Counter())[call.kind] += 1
+        if call.kind == "blob_post" and call.digest is not None:
+            self._uploads.setdefault(host, Counter())[call.digest] += 1
 
     def ended(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -42,15 +49,26 @@ class Journal:
     def reset(self) -> None:
         self._entries.clear()
         self._counts.clear()
+        self._uploads.clear()
+        self._clients.clear()
+
+    def registry_counters(self, registry: str) -> dict[str, object]:
+        """Requests to one registry by kind, in all and by who asked."""
+        clients = {client: dict(sorted(counts.items())) for client, counts in self._clients.get(registry, {}).items()}
+        return {"total": dict(sorted(self._counts.get(registry, Counter()).items())), "clients": clients}
 
     def counters(self, hosts: list[str]) -> dict[str, object]:
-        """Requests by kind for each host, for all hosts and for the registry; `changing` totals what changes a host."""
+        """Requests by kind for each host, for all hosts and for the registry; `changing` totals what changes a host.
+
+        `uploads` has for each host how often each blob was sent to it.
+        """
         each = {host: self._counted(self._counts.get(host, Counter())) for host in hosts}
         total: Counter[str] = Counter()
         for host in hosts:
             total.update(self._counts.get(host, Counter()))
         registry = dict(sorted(self._counts.get(REGISTRY, Counter()).items()))
-        return {"hosts": each, "total": self._counted(total), "registry": registry}
+        uploads = {host: dict(self._uploads.get(host, Counter())) for host in hosts}
+        return {"hosts": each, "total": self._counted(total), "registry": registry, "uploads": uploads}
 
     def _counted(self, counts: Counter[str]) -> dict[str, int]:
         return {**dict(sorted(counts.items())), "changing": sum(counts[kind] for kind in CHANGING)}

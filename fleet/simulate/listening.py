@@ -1,7 +1,8 @@
 """Listeners of the simulator: uvicorn's HTTP protocol on sockets made by hand, each with an application of its own.
 
 uvicorn's own server is not used: it takes the signals for itself and cannot close one of its sockets and open it
-again. What is added to its protocol is that a fault may break the connection (`fault_wire.DROP`).
+again. What is added to its protocol: a fault may break the connection (`fault_wire.DROP`), an answer may leave it with
+the body unread, and a client that closes its side in the middle of a body is still answered (`unread`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from fleet.simulate.fault_wire import DROP
+from fleet.simulate.unread import PART, TRUNCATED
 
 _BACKLOG = 1024
 _RESET = struct.pack("ii", 1, 0)
 _IDLE_SECONDS = 24 * 3600  # Ollama closes no idle connection
+_PARTING_SECONDS = 0.5
+"""Between the last word on a connection and its end, as in Go: the client may read before it is reset."""
 
 
 class _Protocol(HttpToolsProtocol):
@@ -34,7 +38,18 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {DROP: {"close": self._close}}
+        extensions: dict[str, Any] = {DROP: {"close": self._close}, PART: self._part}
+        self.scope["extensions"] = extensions
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """In the middle of a body this side stays open: the server says what it thinks of it."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body:
+            return None
+        cycle.scope["extensions"][TRUNCATED] = {}
+        cycle.more_body = cycle.keep_alive = False
+        cycle.message_event.set()
+        return True
 
     def _close(self, reset: bool) -> None:
         if not reset:
@@ -43,6 +58,13 @@ class _Protocol(HttpToolsProtocol):
         opened: Any = self.transport.get_extra_info("socket")
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
+
+    def _part(self) -> None:
+        """Ends this side, and a little later the connection. Nothing is read any more."""
+        self.cycle.disconnected = True
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self.loop.call_later(_PARTING_SECONDS, self.transport.close)
 
 
 class Listener:

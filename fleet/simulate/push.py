@@ -15,7 +15,7 @@ from fleet.simulate.blobs import CHUNK, Content
 from fleet.simulate.download import TICK
 from fleet.simulate.events import Event, Failure, Line, progress
 from fleet.simulate.hosttime import Time
-from fleet.simulate.image import MANIFEST_TYPE, Layer
+from fleet.simulate.image import MANIFEST_TYPE, TENSOR, Layer
 from fleet.simulate.modelname import Name
 from fleet.simulate.remote import NotThereError, Registry, Remote, RemoteError
 from fleet.simulate.store import Store
@@ -51,7 +51,7 @@ class Pusher:
             if not name.valid:
                 whole = self._store.behaviour.has(Capability.PUSH_NAMES_INVALID)
                 raise FileNotFoundError(f"unqualified name: {name.full}" if whole else "file does not exist")
-            _, manifest = self._store.get(name)
+            stored, manifest = self._store.get(name)
         except (OSError, ValueError) as fault:
             yield progress("couldn't retrieve manifest")
             yield Failure(str(fault))
@@ -64,7 +64,9 @@ class Pusher:
                 yield progress("pushing manifest")
                 url = registry.url(f"/v2/{name.repository}/manifests/{name.tag}")
                 headers = {"Content-Type": MANIFEST_TYPE}
-                await registry.request("PUT", url, headers=headers, content=manifest.encoded(newline=False))
+                tensors = any(layer.media_type == TENSOR for layer in manifest.layers or ())
+                body = stored.raw if tensors else manifest.encoded(newline=False)
+                await registry.request("PUT", url, headers=headers, content=body)
                 yield progress("success")
         except (RemoteError, OSError, ValueError) as fault:
             yield Failure(str(fault))

@@ -23,6 +23,8 @@ from fleet.simulate.registry_uploads import DigestInvalidError, RangeNotSatisfia
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _BYTES = re.compile(r"bytes=(\d+)-(\d*)")
 _HASHED_AT_ONCE = 16 << 20
+_TOKEN = "anonymous"  # noqa: S105 - everybody gets it
+"""The one token that there is: it shows nothing but that somebody asked."""
 DIRECT = "fleet.direct"
 """Set in the scope of a blob request that is to be answered without a redirect."""
 
@@ -32,6 +34,8 @@ class RegistryServer:
 
     `public` is the name of registry.ollama.ai or its like, if this is its face: namespace `library` takes no pushes,
     manifests come as text without a length and cannot be asked for by digest. A `mirror` takes no pushes at all.
+    `name` is what it is called in models' names, where that is not the address at which it is asked. With `token`,
+    manifests and blobs are served to who shows one; `realm` is where it sends for it, itself if left out.
     """
 
     def __init__(
@@ -42,12 +46,18 @@ class RegistryServer:
         public: str | None = None,
         mirror: bool = False,
         redirect: bool = True,
+        name: str | None = None,
+        token: bool = False,
+        realm: str | None = None,
     ) -> None:
         self._registry = registry
         self._pace = pace
         self._public = public
         self._mirror = mirror
         self._redirect = redirect
+        self._name = name or public
+        self._wants_token = token
+        self._realm = realm
         self.uploads = Uploads()
 
     def application(self) -> Starlette:
@@ -70,7 +80,8 @@ class RegistryServer:
         async def guarded(request: Request) -> Response:
             await self._pace.before_reply()
             known = self._registry.repositories.get(_repository(request))
-            if known is not None and known.private:
+            private = known is not None and known.private
+            if private or (self._wants_token and request.headers.get("authorization") != f"Bearer {_TOKEN}"):
                 return self._unauthorized(request, "pull")
             try:
                 return await handler(request)
@@ -100,7 +111,7 @@ class RegistryServer:
 
     async def _token(self, request: Request) -> Response:
         """A token for whoever asks; private repositories stay closed to it."""
-        return JSONResponse({"token": "anonymous"})
+        return JSONResponse({"token": _TOKEN})
 
     async def _get_manifest(self, request: Request) -> Response:
         reference = request.path_params["reference"]
@@ -217,9 +228,9 @@ class RegistryServer:
 
     def _unauthorized(self, request: Request, actions: str) -> Response:
         """The challenge that sends Ollama to the token endpoint; the realm must be on the same host (≥0.14.3)."""
-        realm = f"https://{self._public}/token" if self._public else _absolute(request, "/token")
+        realm = self._realm or (f"https://{self._name}/token" if self._name else _absolute(request, "/token"))
         scope = f"repository:{_repository(request)}:{actions}"
-        challenge = f'Bearer realm="{realm}",service="{self._public or request.url.netloc}",scope="{scope}"'
+        challenge = f'Bearer realm="{realm}",service="{self._name or request.url.netloc}",scope="{scope}"'
         return refusal(401, "UNAUTHORIZED", "authentication required", {"WWW-Authenticate": challenge})
 
     def _accepted(self, request: Request, identity: str, size: int) -> Response:

@@ -50,10 +50,18 @@ class RunningHost:
     async def up(self) -> None:
         await self.listener.open()
 
-    def restart(self) -> None:
-        """What a restart of the server does: connections break, runners go, the store is pruned by version."""
-        self.listener.drop_connections()
-        self.engine.restart()
+    def restart(self, *, idle: float = 0.0, dropping: bool = True) -> None:
+        """What a restart of the server does: connections break, runners go, the store is pruned by version.
+
+        `idle` is for how many seconds it was down. Connections that come after it are not broken (`dropping` false).
+        """
+        if dropping:
+            self.listener.drop_connections()
+        self.engine.restart(idle)
+
+    def lose(self, digest: str) -> None:
+        """Takes a blob away, if it is there."""
+        self.engine.lose(digest.replace("-", ":", 1))
 
     def break_model(self, name: str) -> None:
         """Takes a model's weights away. Nothing happens where there is no such model."""

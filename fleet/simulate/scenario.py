@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from fleet.names import HostName, InvalidName, ModelName
+from fleet.simulate.answers import Answer
 from fleet.simulate.faults import HOST_FAULTS, REGISTRY_FAULTS, Fault
 from fleet.simulate.journal import REGISTRY
 from fleet.simulate.scenario_yaml import ScenarioError, read_yaml
@@ -32,6 +33,7 @@ DEFAULT_SIZE = 4_000_000
 _RANGE = re.compile(r"(.*)\[(\d+):(\d+)\](.*)")
 _MOST_HOSTS = 1000
 _VERSION = re.compile(r"\d+\.\d+\.\d+\S*")
+_REGISTRY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}(?::\d{1,5})?")
 _HEX = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
@@ -47,6 +49,12 @@ def _version(text: str) -> str:
 
 
 Version = Annotated[str, AfterValidator(_version)]
+
+
+def _registry_name(text: str) -> str:
+    if not _REGISTRY_NAME.fullmatch(text):
+        raise ValueError(f"`{text}` is no registry; write HOST or HOST:PORT")
+    return text.lower()
 
 
 def _model_name(text: str) -> str:
@@ -81,6 +89,8 @@ class ModelSpec(_Strict):
     """What the weights follow from; the model's own name if left out."""
     digest: str | None = None
     """Of the weights, for a model that is given by digest and size alone."""
+    indented: bool = False
+    """Whether its image manifest is not in Go's form: older servers then list it by another digest than newer ones."""
 
     @field_validator("license", mode="before")
     @classmethod
@@ -123,6 +133,8 @@ class HostSpec(_Strict):
     context_length: int | None = Field(default=None, ge=1)
     noprune: bool = False
     load_time: Seconds = 0.0
+    answers: list[Answer] = Field(default_factory=list)
+    """What its models are to say; the first that fits counts."""
     down: bool = False
     """Whether its port is closed at first."""
     faults: list[Fault] = Field(default_factory=list)
@@ -133,18 +145,17 @@ class HostSpec(_Strict):
         return _only(HOST_FAULTS, faults, "a host")
 
 
-class RegistrySpec(_Strict):
-    """The registry: what it offers and how well it does."""
+class _Registry(_Strict):
+    """What any registry offers, and how it answers."""
 
-    names: list[str] = Field(default_factory=lambda: ["registry.ollama.ai", "hf.co", "huggingface.co"])
-    """Registries that a model's name may give and that this one stands for."""
     models: Annotated[dict[ModelKey, OfferedModel | None] | None, ListOfNames] = None
     """The catalogue; a small one of well-known names if left out."""
-    bandwidth: Size | None = Field(default=None, gt=0)
-    request_bandwidth: Size | None = Field(default=None, gt=0)
-    latency: Seconds = 0.0
     redirect: bool = True
     mirror: bool = False
+    token: bool = False
+    """Whether manifests and blobs are served for a token alone, which everybody gets who asks for one."""
+    realm: str | None = None
+    """Where it sends for a token; to itself if left out."""
     faults: list[Fault] = Field(default_factory=list)
 
     @field_validator("faults")
@@ -153,12 +164,35 @@ class RegistrySpec(_Strict):
         return _only(REGISTRY_FAULTS, faults, "the registry")
 
 
+class RegistrySpec(_Registry):
+    """The registry: what it offers and how well it does."""
+
+    names: list[str] = Field(default_factory=lambda: ["registry.ollama.ai", "hf.co", "huggingface.co"])
+    """Registries that a model's name may give and that this one stands for."""
+    bandwidth: Size | None = Field(default=None, gt=0)
+    request_bandwidth: Size | None = Field(default=None, gt=0)
+    latency: Seconds = 0.0
+
+
+class FurtherRegistrySpec(_Registry):
+    """A registry besides, with contents of its own, known by one name."""
+
+    models: Annotated[dict[ModelKey, OfferedModel | None], ListOfNames] = Field(default_factory=dict)
+    hidden: bool = False
+    """Whether hosts find no such name; who knows its port is served all the same."""
+
+
+RegistryName = Annotated[str, AfterValidator(_registry_name)]
+
+
 class Scenario(_Strict):
     """A whole scenario. `hosts` has no ranges any more: each name stands for one host."""
 
     ollama: Version = NEWEST
     hosts: dict[str, HostSpec] = Field(default_factory=dict)
     registry: RegistrySpec = Field(default_factory=RegistrySpec)
+    registries: dict[RegistryName, FurtherRegistrySpec] = Field(default_factory=dict)
+    """Further ones, by the name that models' names give."""
     seed: int | str = 0
 
     @field_validator("hosts", mode="before")
@@ -182,6 +216,10 @@ class Scenario(_Strict):
             HostName.parse(name)
             if name == REGISTRY:
                 raise ValueError(f"no host can be called `{REGISTRY}`: the registry is")
+        for name in {*self.registries} & {each.lower() for each in self.registry.names}:
+            raise ValueError(f"`{name}` is among the `names` of the registry and among `registries`")
+        for name in self.registries.keys() & {REGISTRY, *self.hosts}:
+            raise ValueError(f"`{name}` is a registry and something else: counters could not tell them apart")
         return self
 
     def with_hosts(self, count: int) -> Scenario:

@@ -20,27 +20,29 @@ from fleet.simulate.control import control_application
 from fleet.simulate.fault_layer import FaultLayer
 from fleet.simulate.faults import FaultSet
 from fleet.simulate.host import SimulatedHost
+from fleet.simulate.image import ImageManifest
 from fleet.simulate.journal import REGISTRY, Journal
 from fleet.simulate.listening import Listener, allow_open_files
 from fleet.simulate.memory import MemoryListener, MemoryTransport, ask
 from fleet.simulate.modelname import Name
-from fleet.simulate.registry import Registry, repository_of
+from fleet.simulate.registry import repository_of
 from fleet.simulate.registry_pace import Line, Pace
+from fleet.simulate.registry_running import RunningRegistry
 from fleet.simulate.registry_server import RegistryServer
 from fleet.simulate.running import Port, RunningHost
-from fleet.simulate.scenario import HostSpec, ModelSpec, OfferedModel, Scenario
+from fleet.simulate.scenario import FurtherRegistrySpec, HostSpec, ModelSpec, OfferedModel, RegistrySpec, Scenario
+from fleet.simulate.versions import Capability
 
 _REGISTRY_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 _FILES_PER_HOST = 8
 _FILES_BESIDES = 1024
-_BUILT_AT_ONCE = 64_000_000
-"""Bytes of weights up to which a model is made at the start; larger ones are hashed when first asked for."""
 
 
 class Simulation:
     """A simulated fleet, running between `async with` and its end.
 
-    `port` is the first host's, the next ones follow; 0 lets the system choose each, also for the other two.
+    `port` is the first host's, the next ones follow; after `registry_port` the names follow that the registry stands
+    for, and then the further registries. 0 lets the system choose each, also for `control_port`.
     `hosts` keeps the scenario's order. With `network` there are no sockets: everything is reached through it alone.
     Raises `OSError` on entry when a port cannot be had.
     """
@@ -60,13 +62,22 @@ class Simulation:
         self._network = network
         self._stack = AsyncExitStack()
         self.journal = Journal()
-        self.registry = Registry()
-        self.registry_faults = FaultSet(scenario.registry.faults, f"{scenario.seed}/registry")
         self._offered = catalogue.offered(scenario.registry)
         described, sleep, now = scenario.registry, self._clock.sleep, self._clock.now
         self._pace = Pace(Line(described.bandwidth), described.request_bandwidth, described.latency, sleep, now)
-        self._registry = self._registry_listener(registry_port, public=None)
-        self._public = {name.lower(): self._registry_listener(0, public=name) for name in scenario.registry.names}
+        main = RunningRegistry(REGISTRY, FaultSet(described.faults, f"{scenario.seed}/{REGISTRY}"))
+        self.registry, self.registry_faults = main.store, main.faults
+        self._registry = self._registry_listener(registry_port, main, described)
+        self.registries = {REGISTRY: main}
+        places = iter(range(registry_port + 1, registry_port + 2 + len(described.names) + len(scenario.registries)))
+        for name in described.names:
+            at = next(places) if registry_port else 0
+            main.faces[name.lower()] = self._registry_listener(at, main, described, public=name)
+        for name, spec in scenario.registries.items():
+            further = RunningRegistry(name, FaultSet(spec.faults, f"{scenario.seed}/{name}"), hidden=spec.hidden)
+            at = next(places) if registry_port else 0
+            further.faces[name] = self._registry_listener(at, further, spec, name=name)
+            self.registries[name] = further
         self._control = self._listener(control_application(self), control_port)
         self.hosts = {
             name: self._host(name, spec, port and port + place)
@@ -78,8 +89,12 @@ class Simulation:
             allow_open_files(_FILES_PER_HOST * len(self.hosts) + _FILES_BESIDES)
         for name, offer in self._offered.items():
             self.offer(name, offer)
+        for registry, further in self._scenario.registries.items():
+            for name, offer in catalogue.offered(further).items():
+                self.offer(name, offer, registry)
         async with self._stack:
-            for listener in (self._registry, *self._public.values(), self._control):
+            faces = [face for running in self.registries.values() for face in running.faces.values()]
+            for listener in (self._registry, *faces, self._control):
                 await self._open(listener)
             for name, spec in self._scenario.hosts.items():
                 for model, described in spec.models.items():
@@ -116,15 +131,28 @@ class Simulation:
     def addresses(self) -> dict[str, Any]:
         """Where everything listens, as JSON values."""
         hosts = {name: host.url for name, host in self.hosts.items()}
-        return {"registry": self.registry_url, "control": self.control_url, "hosts": hosts}
+        return {
+            "registry": self.registry_url,
+            "registries": self.registry_urls(),
+            "control": self.control_url,
+            "hosts": hosts,
+        }
+
+    def registry_urls(self) -> dict[str, str]:
+        """Where each registry is really asked that a model's name may give, the local one aside."""
+        return {name: url for running in self.registries.values() for name, url in running.urls().items()}
 
     def write_inventory(self, path: Path) -> None:
-        """Writes a fleet document that names the hosts with their labels; a reader never sees half of it."""
+        """Writes a fleet document that names the hosts with their labels, and the registries with where they really are,
+        so that nobody who reads it asks beyond this machine. A reader never sees half of it.
+        """
+        registries: dict[str, Any] = {name: {"url": url} for name, url in self.registry_urls().items()}
+        registries[self.registry_name] = {"insecure": True}
         hosts = {
             name: {"url": host.url, "labels": dict(host.labels)} if host.labels else host.url
             for name, host in self.hosts.items()
         }
-        text = yaml.safe_dump({"version": 1, "hosts": hosts}, sort_keys=False)
+        text = yaml.safe_dump({"version": 1, "registries": registries, "hosts": hosts}, sort_keys=False)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -135,12 +163,9 @@ class Simulation:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def offer(self, model: str, spec: OfferedModel) -> None:
-        """Puts a model into the registry's catalogue, or another content under its tag."""
-        name = ModelName.parse(model)
-        self.registry.offer(name, catalogue.builder(str(name), spec), private=spec.private)
-        if spec.size <= _BUILT_AT_ONCE:
-            self.registry.add(name, catalogue.build(str(name), spec))
+    def offer(self, model: str, spec: OfferedModel, registry: str = REGISTRY) -> None:
+        """Puts a model into a registry's catalogue, or another content under its tag."""
+        self.registries[registry].offer(model, spec)
 
     def seed(self, host: str, model: str, spec: ModelSpec | None) -> None:
         """Puts a model on a host, without a description as the registry has it."""
@@ -148,7 +173,10 @@ class Simulation:
         store = self.hosts[host].engine.store
         for digest, blob in image.blobs.items():
             store.blobs.add(blob, f"sha256:{digest}")
-        store.write(Name.parse(model), image.manifest)
+        # As if that server had pulled it.
+        kept = store.behaviour.has(Capability.PULL_KEEPS_BYTES)
+        written = image.manifest if kept else ImageManifest.decoded(image.manifest).encoded(newline=False)
+        store.write(Name.parse(model), written)
 
     async def remove(self, host: str, model: str) -> None:
         """Takes a model from a host as somebody at the machine would; the counters do not see it."""
@@ -168,6 +196,8 @@ class Simulation:
             load_seconds=spec.load_time,
             monotonic=self._clock.now,
             sleep=self._clock.sleep,
+            seed=f"{self._scenario.seed}/{name}/order",
+            answers=spec.answers,
         )
         faults = FaultSet(spec.faults, f"{self._scenario.seed}/{name}")
         host = RunningHost(name, engine, faults, dict(spec.labels))
@@ -177,10 +207,26 @@ class Simulation:
         host.listener = self._listener(layer, port)
         return host
 
-    def _registry_listener(self, port: int, *, public: str | None) -> Port:
-        spec = self._scenario.registry
-        face = RegistryServer(self.registry, self._pace, public=public, mirror=spec.mirror, redirect=spec.redirect)
-        layer = FaultLayer(REGISTRY, face.application(), registry_call, self.registry_faults, self.journal, self._clock)
+    def _registry_listener(
+        self,
+        port: int,
+        running: RunningRegistry,
+        spec: RegistrySpec | FurtherRegistrySpec,
+        *,
+        public: str | None = None,
+        name: str | None = None,
+    ) -> Port:
+        face = RegistryServer(
+            running.store,
+            self._pace,
+            public=public,
+            name=name,
+            mirror=spec.mirror,
+            redirect=spec.redirect,
+            token=spec.token,
+            realm=spec.realm,
+        )
+        layer = FaultLayer(running.name, face.application(), registry_call, running.faults, self.journal, self._clock)
         return self._listener(layer, port, _REGISTRY_ADDRESSES)
 
     def _listener(self, app: ASGIApp, port: int, addresses: tuple[str, ...] = ("127.0.0.1",)) -> Port:
@@ -190,9 +236,10 @@ class Simulation:
 
     def _contacted(self, registry: str) -> str | None:
         """Where a simulated host really goes for a registry that a name gives; None: there is no such host."""
-        public = self._public.get(registry.lower())
-        if public is not None:
-            return f"127.0.0.1:{public.port}"
+        for running in self.registries.values():
+            face = running.faces.get(registry.lower())
+            if face is not None:
+                return None if running.hidden else f"127.0.0.1:{face.port}"
         name = registry.rpartition(":")[0] if ":" in registry else registry
         return registry if name in {"localhost", "127.0.0.1", "::1", "[::1]"} else None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
-_IN_MEMORY = 4 << 20
+IN_MEMORY = 4 << 20
+"""Bytes up to which nothing is written to a file."""
 
 
 class Spool:
@@ -19,7 +20,7 @@ class Spool:
     def write(self, position: int, piece: bytes) -> None:
         """Raises `OSError` when the disk is full."""
         end = position + len(piece)
-        if self._handle is None and end > _IN_MEMORY:
+        if self._handle is None and end > IN_MEMORY:
             self._handle = _nameless_file()
             self._put(0, self._held)
             self._held = bytearray()

@@ -27,6 +27,8 @@ class Store:
         self.noprune = noprune
         self.blobs = Blobs(f"{folder}/blobs", disk, clock)
         self.clock = clock
+        self.converted: dict[str, str] = {}
+        """What zips of safetensors were converted to since the server started, by their digests (≤0.5.4)."""
         self._files: dict[Name, Stored] = {}
 
     def names(self) -> list[Name]:
@@ -84,6 +86,10 @@ class Store:
         del self._files[name]
         self.remove_unused(manifest.all_layers)
 
+    def unlink(self, name: Name) -> bool:
+        """Removes a manifest file alone; says whether there was one."""
+        return self._files.pop(name, None) is not None
+
     def layer(self, content: bytes, media_type: str) -> Layer:
         """A layer of this content, new or known. Raises `NoSpaceError`."""
         return self.layer_of(Held(content), digest_of(content), media_type)
@@ -104,6 +110,19 @@ class Store:
         self.blobs.touch(digest)
         return Layer(media_type, digest, content.size, origin, status=f"using existing layer {digest}")
 
+    def knows_converted(self, digest: str) -> bool:
+        """Whether this is a zip whose conversion is there: the server wants no other copy of it."""
+        made = self.converted.get(digest)
+        if made is not None and self.blobs.find(made) is None:
+            del self.converted[digest]
+            return False
+        return made is not None
+
+    def orphans(self) -> dict[str, int]:
+        """The blobs that no manifest refers to, with their sizes: uploads not used yet, and what others left behind."""
+        used = self.used()
+        return {digest: blob.content.size for digest, blob in self.blobs if digest not in used}
+
     def used(self) -> set[str]:
         """The digests that manifests refer to."""
         return {layer.digest for _, _, manifest in self.listed() for layer in manifest.all_layers}
@@ -120,14 +139,18 @@ class Store:
         self.remove_unused(layer for layer in layers if layer.media_type == media_type)
         return [layer for layer in layers if layer.media_type != media_type]
 
-    def prune(self) -> None:
-        """What a start of the server cleans up (`ollama-api.md` 6.1)."""
+    def restarted(self, idle: float = 0.0) -> None:
+        """What a start of the server cleans up (`ollama-api.md` 6.1), after it was down for `idle` seconds."""
+        self.converted.clear()
         if self.noprune or (self.behaviour.has(Capability.CORRUPT_MANIFEST_SKIPPED) and self.corrupt()):
             return
         spares = self.behaviour.has(Capability.PRUNE_SPARES_YOUNG)
+        self.prune(self.clock() + int(idle * 10**9) - _HOUR if spares else None)
+
+    def prune(self, until: int | None = None) -> None:
+        """Removes the blobs that no manifest refers to, and unfinished downloads: all, or those untouched since `until`."""
         used = self.used()
         for digest, blob in self.blobs:
-            if digest not in used and not (spares and self.clock() - blob.touched < _HOUR):
+            if digest not in used and (until is None or blob.touched <= until):
                 self.blobs.remove(digest)
-        if not spares:
-            self.blobs.drop_partials()
+        self.blobs.drop_partials(until)

@@ -40,6 +40,7 @@ class Capability(StrEnum):
     VSCODE_FILE_ORIGIN = "vscode-file:// is an allowed origin"
     HOST_CASE_IGNORED = "the Host header is compared without case"
     DELETE_MISSING_IS_404 = "deleting a missing model is 404"
+    DELETE_CLEANS_UP = "deleting a model removes every blob that no model uses, and is answered by other words"
     CORRUPT_MANIFEST_SKIPPED = "a manifest that cannot be read is skipped in listings"
     CORRUPT_MANIFEST_FAILS_LIST = "a manifest that cannot be read fails the whole listing"
     PRUNE_SPARES_YOUNG = "blobs younger than an hour survive a start"
@@ -55,10 +56,17 @@ class Capability(StrEnum):
     MODELFILE_LOWER = "create asks for a modelfile, in small letters"
     MODELFILE_LINES = "a Modelfile's faults have their line"
     ADAPTER_MAY_BE_NAME = "ADAPTER may name a model"
+    ADAPTERS_BY_TYPE = "a GGUF says itself that it is an adapter"
+    PROJECTORS_BY_CLIP = "projectors are known by their architecture alone"
+    MMPROJ = "projectors are known by the types and encoders that llama.cpp gives them"
     IMPORT_NAMES_BLOB = "an imported GGUF's layer says which blob it was"
     FILE_KEYS_RELATIVE = "file names must be relative paths"
     FILES_BY_MAGIC = "GGUF files are known by their first bytes"
     FILES_BY_BIN = "*.bin files count as GGUF"
+    ANY_SAFETENSORS = "safetensors may be called anything"
+    ARCHITECTURE_NAMED = "an architecture that cannot be converted is told by its name"
+    CONFIG_NAMED = "faults in a config.json say so"
+    FP8 = "safetensors of eight-bit floats become Q8_0"
     EMPTY_DIGEST_REFUSED = "a file without digest is refused at once"
     SEVERAL_IN_ONE_GGUF = "one file may hold several models"
     RENDERER = "renderer and parser in create"
@@ -137,6 +145,7 @@ BOUNDS: dict[Capability, tuple[Release | None, Release | None]] = {
     Capability.VSCODE_FILE_ORIGIN: ((0, 5, 13), None),
     Capability.HOST_CASE_IGNORED: ((0, 5, 2), None),
     Capability.DELETE_MISSING_IS_404: ((0, 3, 13), None),
+    Capability.DELETE_CLEANS_UP: ((0, 5, 13), (0, 5, 13)),
     Capability.CORRUPT_MANIFEST_SKIPPED: ((0, 4, 0), None),
     Capability.CORRUPT_MANIFEST_FAILS_LIST: ((0, 3, 7), (0, 3, 14)),
     Capability.PRUNE_SPARES_YOUNG: ((0, 21, 0), None),
@@ -152,10 +161,17 @@ BOUNDS: dict[Capability, tuple[Release | None, Release | None]] = {
     Capability.MODELFILE_LOWER: (None, (0, 5, 1)),
     Capability.MODELFILE_LINES: ((0, 4, 2), None),
     Capability.ADAPTER_MAY_BE_NAME: (None, (0, 3, 6)),
+    Capability.ADAPTERS_BY_TYPE: ((0, 3, 7), None),
+    Capability.PROJECTORS_BY_CLIP: (None, (0, 3, 14)),
+    Capability.MMPROJ: ((0, 30, 4), None),
     Capability.IMPORT_NAMES_BLOB: ((0, 3, 6), None),
     Capability.FILE_KEYS_RELATIVE: ((0, 5, 13), None),
     Capability.FILES_BY_MAGIC: ((0, 5, 6), None),
     Capability.FILES_BY_BIN: ((0, 5, 5), (0, 5, 5)),
+    Capability.ANY_SAFETENSORS: ((0, 6, 5), None),
+    Capability.ARCHITECTURE_NAMED: ((0, 6, 3), None),
+    Capability.CONFIG_NAMED: ((0, 17, 1), None),
+    Capability.FP8: ((0, 22, 0), None),
     Capability.EMPTY_DIGEST_REFUSED: ((0, 17, 6), None),
     Capability.SEVERAL_IN_ONE_GGUF: (None, (0, 7, 0)),
     Capability.RENDERER: ((0, 12, 0), None),

@@ -54,14 +54,14 @@ def error(status: int, text: str, content_type: str = JSON) -> Reply:
     return json_reply(status, {"error": text}, content_type)
 
 
-async def send_reply(reply: Reply, send: Send, *, head: bool = False) -> None:
-    """Sends an answer, without its body if only the head was asked for."""
+async def send_reply(reply: Reply, send: Send, *, head: bool = False, ended: bool = True) -> None:
+    """Sends an answer, without its body if only the head was asked for; all of it is there even if it is not `ended`."""
     headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
     if reply.content_type is not None:
         headers.append((b"content-type", reply.content_type.encode()))
     headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body, "more_body": not ended})
 
 
 async def send_stream(streamed: Streamed, behaviour: Behaviour, send: Send) -> None:

@@ -40,8 +40,11 @@ class Scene:
     def evict(self, name: str) -> None:
         self.done.append(f"evict {name}")
 
-    def restart(self) -> None:
-        self.done.append("restart")
+    def lose(self, digest: str) -> None:
+        self.done.append(f"lose {digest}")
+
+    def restart(self, *, idle: float = 0.0, dropping: bool = True) -> None:
+        self.done.append(f"restart{f' after {idle:.0f} s' if idle else ''}{'' if dropping else ' unnoticed'}")
 
     async def host(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.done.append(f"{scope['method']} {scope['path']}")

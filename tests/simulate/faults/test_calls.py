@@ -51,6 +51,11 @@ def test_kind_and_model_of_a_request(method: str, path: str, body: Any, kind: st
     assert (found.kind, found.model) == (kind, model)
 
 
+def test_a_blob_is_known_by_its_digest_in_either_form() -> None:
+    assert {call("POST", f"/api/blobs/sha256{mark}12").digest for mark in ":-"} == {"sha256:12"}
+    assert call("POST", "/api/create", {"model": "a"}).digest is None
+
+
 @pytest.mark.parametrize(
     ("path", "body", "stream"),
     [
@@ -103,6 +108,7 @@ def test_swallowed_requests_are_counted_and_logged_with_their_fault(scene: Calla
             "model": "qwen3:8b",
             "status": 503,
             "fault": "status",
+            "client": "python-httpx2",
         }
         here.journal.reset()
         assert (here.journal.requests(), here.journal.counters(["alpha"])["total"]) == ([], {"changing": 0})

@@ -206,10 +206,10 @@ def test_a_redirect_is_a_status_too(scene: Scenes) -> None:
     assert (reply.status_code, reply.headers["location"]) == (302, "http://login/")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/pull"), ("POST", "/api/create")])
-def test_full_disk_ends_a_stream_in_the_servers_words(scene: Scenes, method: str, path: str) -> None:
-    reply = answer(scene, {"fault": "full-disk"}, method, path, PULL)
-    assert json.loads(reply.text.splitlines()[-1])["error"].endswith("-partial: no space left on device")
+@pytest.mark.parametrize(("path", "file"), [("/api/pull", "-partial"), ("/api/create", "blobs/sha256-3141592653")])
+def test_full_disk_ends_a_stream_in_the_servers_words(scene: Scenes, path: str, file: str) -> None:
+    reply = answer(scene, {"fault": "full-disk"}, "POST", path, PULL)
+    assert json.loads(reply.text.splitlines()[-1])["error"].endswith(f"{file}: no space left on device")
 
 
 def test_full_disk_refuses_a_blob(scene: Scenes) -> None:
@@ -340,3 +340,68 @@ def test_restart_during_breaks_the_stream_and_restarts_once(scene: Scenes) -> No
             assert (await client.post("/api/pull", json=PULL)).text.endswith('"success"}\n')
 
     virtual.run(case())
+
+
+def test_restart_before_restarts_and_then_lets_the_host_answer(scene: Scenes) -> None:
+    async def case() -> None:
+        here = scene([{"fault": "restart-before", "endpoint": "create", "idle": "2h"}])
+        async with here.client() as client:
+            for _ in range(2):
+                assert (await client.post("/api/create", json={"model": "m"})).status_code == 200
+        assert here.done == ["restart after 7200 s unnoticed", "POST /api/create", "POST /api/create"]
+
+    virtual.run(case())
+
+
+@pytest.mark.parametrize(
+    ("body", "lost"),
+    [
+        ({"files": {"a": "sha256:1"}, "adapters": {"b": "sha256:2"}, "draft_files": {"c": "sha256:3"}}, "123"),
+        ({"modelfile": f"FROM @sha256:{'4' * 64}\nADAPTER @sha256-{'5' * 64}"}, ["4" * 64, "5" * 64]),
+        ({"from": "base", "files": None, "modelfile": 5}, ""),
+    ],
+)
+def test_lost_upload_takes_away_what_a_create_names(scene: Scenes, body: dict[str, Any], lost: Any) -> None:
+    async def case() -> None:
+        here = scene([{"fault": "lost-upload", "endpoint": "create"}])
+        async with here.client() as client:
+            await client.post("/api/create", json={"model": "m", **body})
+        took = [done.replace("sha256-", "sha256:") for done in here.done[:-1]]
+        assert took == [f"lose sha256:{digest}" for digest in lost]
+
+    virtual.run(case())
+
+
+def test_lost_answer_does_what_was_asked_and_says_nothing(scene: Scenes) -> None:
+    async def case() -> None:
+        here = scene([{"fault": "lost-answer"}])
+        async with here.client() as client:
+            with pytest.raises(httpx2.ReadError):
+                await client.post("/api/pull", json=PULL)
+        assert here.done == ["POST /api/pull"]
+        assert here.journal.requests()[0]["status"] == 0
+
+    virtual.run(case())
+
+
+def test_a_trickling_upload_takes_as_long_as_its_rate_says(scene: Scenes) -> None:
+    async def case() -> float:
+        here = scene([{"fault": "trickle", "endpoint": "blob_post", "part": 0.5, "bytes": 10, "interval": "1s"}])
+        loop, taken = asyncio.get_running_loop(), asyncio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(10):
+                yield bytes(100)
+            taken.set()
+
+        async with here.client() as client:
+            length = {"Content-Length": "1000"}
+            upload = client.post(f"/api/blobs/sha256:{'0' * 64}", content=pieces(), headers=length)
+            task = asyncio.create_task(upload)
+            await taken.wait()
+            assert not (await asyncio.wait({task}, timeout=3600))[0], "it is never answered"
+            task.cancel()
+        assert here.done == []
+        return loop.time() - 3600
+
+    assert virtual.run(case()) == pytest.approx(50, abs=15)

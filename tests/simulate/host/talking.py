@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from fleet.simulate import gguf
+from fleet.simulate.gguf import Kind, Value
 from fleet.simulate.host import SimulatedHost
 from fleet.simulate.memory import MemoryTransport
 from fleet.simulate.scenario import parse_scenario
@@ -214,11 +215,26 @@ LLAMA: dict[str, gguf.Value] = {
 TENSORS = (gguf.Tensor("token_embd.weight", (64, 32), 1), gguf.Tensor("blk.0.attn_norm.weight", (64,), 0))
 
 
+def shards(count: int = 2, name: str = "a") -> dict[str, bytes]:
+    """A model in several files, a tensor each, by the names that they have to have."""
+    found = {}
+    for number in range(count):
+        split = {"split.no": Value(Kind.UINT16, number), "split.count": Value(Kind.UINT16, count)}
+        tensor = gguf.Tensor(f"blk.{number}.attn_q.weight", (64,), 0)
+        content = gguf_file(LLAMA | split if number == 0 else split, (tensor,), filler=number)
+        found[f"{name}-{number + 1:05}-of-{count:05}.gguf"] = content
+    return found
+
+
 def gguf_file(
-    metadata: Mapping[str, gguf.Value] | None = None, tensors: tuple[gguf.Tensor, ...] = TENSORS, **more: gguf.Value
+    metadata: Mapping[str, gguf.Value] | None = None,
+    tensors: tuple[gguf.Tensor, ...] = TENSORS,
+    *,
+    filler: int = 0,
+    **more: gguf.Value,
 ) -> bytes:
-    """A small whole GGUF; `more` are metadata with `__` for the dot."""
+    """A small whole GGUF; `more` are metadata with `__` for the dot, other `filler` makes other numbers."""
     extra = {key.replace("__", "."): value for key, value in more.items()}
     head = gguf.write({**(LLAMA if metadata is None else metadata), **extra}, gguf.laid_out(tensors))
     rest = gguf.read(head).end - len(head)
-    return head + (bytes(range(256)) * (rest // 256 + 1))[: max(0, rest)]
+    return head + (bytes((filler + byte) % 256 for byte in range(256)) * (rest // 256 + 1))[: max(0, rest)]

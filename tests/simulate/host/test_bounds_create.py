@@ -12,7 +12,8 @@ from fleet.simulate.image import CONFIG_TYPE, ImageManifest
 from fleet.simulate.modelname import Name
 from fleet.simulate.versions import Capability
 from tests.simulate.host.bounds import Bounds, Probe
-from tests.simulate.host.talking import LLAMA, Talk, gguf_file
+from tests.simulate.host.safe import safetensors
+from tests.simulate.host.talking import LLAMA, Talk, gguf_file, shards
 
 BOUNDS = Bounds()
 
@@ -64,6 +65,58 @@ def adapter_may_name_a_model(host: Talk) -> bool:
 def layer_says_which_blob_it_was(host: Talk) -> bool:
     imported(host, gguf_file())
     return bool(host.state()["models"]["m:latest"]["layers"][0]["from"])
+
+
+def kind_of(host: Talk, content: bytes) -> list[str]:
+    """What kinds of layers a file makes."""
+    assert imported(host, content)[-1] == "success"
+    return host.layers("m:latest")
+
+
+@BOUNDS.probe(Capability.ADAPTERS_BY_TYPE, since="0.3.7")
+def gguf_says_that_it_is_an_adapter(host: Talk) -> bool:
+    return kind_of(host, gguf_file(general__type=gguf.text("adapter"))) == ["adapter"]
+
+
+@BOUNDS.probe(Capability.PROJECTORS_BY_CLIP, dropped="0.4.0")
+def clip_alone_makes_a_projector(host: Talk) -> bool:
+    return kind_of(host, gguf_file({"general.architecture": gguf.text("clip")})) == ["projector"]
+
+
+@BOUNDS.probe(Capability.MMPROJ, since="0.30.4")
+def mmproj_makes_a_projector(host: Talk) -> bool:
+    return kind_of(host, gguf_file(general__type=gguf.text("mmproj"))) == ["projector"]
+
+
+def converted(host: Talk, name: str, config: bytes) -> str:
+    """The last that is said of a conversion."""
+    files = {name: host.upload(safetensors(w=[8, 64])), "config.json": host.upload(config)}
+    files["tokenizer.json"] = host.upload(b"{}")
+    return host.create("m", files=files).said[-1]
+
+
+@BOUNDS.probe(Capability.ANY_SAFETENSORS, since="0.6.5")
+def safetensors_may_be_called_anything(host: Talk) -> bool:
+    return converted(host, "weights.safetensors", b'{"architectures": ["BertModel"]}') == "success"
+
+
+@BOUNDS.probe(Capability.ARCHITECTURE_NAMED, since="0.6.3")
+def architecture_is_told_by_its_name(host: Talk) -> bool:
+    return converted(host, "model.safetensors", b'{"architectures": ["New"]}').endswith('architecture "New"')
+
+
+@BOUNDS.probe(Capability.CONFIG_NAMED, since="0.17.1")
+def faults_in_a_config_say_so(host: Talk) -> bool:
+    return converted(host, "model.safetensors", b"{").startswith("! parse config.json: ")
+
+
+@BOUNDS.probe(Capability.FP8, since="0.22.0")
+def eight_bit_floats_become_q8_0(host: Talk) -> bool:
+    content = safetensors({"w": "F8_E4M3"}, w=[64, 64], w_scale_inv=[1, 1])
+    config = b'{"architectures": ["BertModel"], "quantization_config": {"weight_block_size": [64, 64]}}'
+    files = {"model.safetensors": content, "config.json": config, "tokenizer.json": b"{}"}
+    host.create("m", files={name: host.upload(body) for name, body in files.items()})
+    return bool(host.show("m")["details"]["quantization_level"] == "Q8_0")
 
 
 @BOUNDS.probe(Capability.FILE_KEYS_RELATIVE, since="0.5.13")
@@ -180,9 +233,7 @@ def drafts_are_known(host: Talk) -> bool:
 
 @BOUNDS.probe(Capability.SPLIT_MERGED, since="0.30.0")
 def split_files_are_merged(host: Talk) -> bool:
-    tensors = [(gguf.Tensor(f"blk.{n}.w", (64,), 0),) for n in range(2)]
-    parts = [gguf_file(None, one, split__count=gguf.uint(2)) for one in tensors]
-    files = {f"a-0000{n + 1}-of-00002.gguf": host.upload(part) for n, part in enumerate(parts)}
+    files = {name: host.upload(shard) for name, shard in shards().items()}
     assert host.create("m", files=files).said[-1] == "success"
     return host.layers("m:latest") == ["model"]
 

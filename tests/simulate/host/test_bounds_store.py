@@ -30,6 +30,14 @@ def deleting_nothing_is_404(host: Talk) -> bool:
     return host.delete("ghost").status == 404
 
 
+@ALONE.probe(Capability.DELETE_CLEANS_UP, since="0.5.13", dropped="0.6.0")
+def deleting_a_model_removes_the_uploads_of_others(host: Talk) -> bool:
+    host.upload(b"unused")
+    host.seed("tiny")
+    assert host.delete("tiny").status == 200
+    return not host.state()["blobs"]
+
+
 @ALONE.probe(Capability.CORRUPT_MANIFEST_FAILS_LIST, since="0.3.7", dropped="0.4.0")
 def corrupt_manifest_fails_the_listing(host: Talk) -> bool:
     return corrupted(host).get("tags").status == 500

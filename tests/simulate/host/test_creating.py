@@ -163,25 +163,6 @@ def test_adapters_lie_on_their_base(based: Callable[..., Talk]) -> None:
     assert here.post("generate", model="own").status == 200
 
 
-def split(here: Talk, names: list[str], count: int = 2) -> str:
-    """The last thing said of an import of split files."""
-    shard = gguf_file(split__count=gguf.uint(count))
-    return here.create("m", files={name: here.upload(shard) for name in names}).said[-1]
-
-
-@pytest.mark.parametrize(
-    ("names", "error"),
-    [
-        (["a-00001-of-00002.gguf", "a-00002-of-00002.gguf"], "success"),
-        (["a.gguf", "b.gguf"], '! split GGUF "a.gguf" must use llama.cpp split filename pattern'),
-        (["a-00001-of-00003.gguf"], '! split GGUF "a-00001-of-00003.gguf" filename count 3 does not match metadata count 2'),
-        (["a-00001-of-00002.gguf"], '! split GGUF "a-00001-of-00002.gguf" has 1 shards, expected 2'),
-    ],
-)  # fmt: skip
-def test_split_files(host: Callable[..., Talk], names: list[str], error: str) -> None:
-    assert split(host(), names) == error
-
-
 def test_files_with_more_than_texts_are_not_rewritten(host: Callable[..., Talk]) -> None:
     here = host()
     content = gguf_file(tensors=(gguf.Tensor("blk.0.w", (64,), 0), gguf.Tensor("v.w", (64,), 0)))

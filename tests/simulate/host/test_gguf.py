@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fleet.simulate import gguf, rewrite
 from fleet.simulate.blobs import Held, Hollow
 from fleet.simulate.gguf import GgufError, Kind, Tensor, Value
+from fleet.simulate.rewrite import Source
 from fleet.simulate.versions import Behaviour
 from tests.simulate.host.recorded import FOLDER
 from tests.simulate.host.talking import LLAMA, TENSORS, gguf_file
@@ -124,9 +125,8 @@ def test_tensors_begin_at_the_alignment(alignment: int) -> None:
     assert gguf.read(content).start % (alignment or 32) == 0
 
 
-def header_and_content(name: str) -> tuple[gguf.Header, Held, str]:
-    content = (FOLDER / "files" / name).read_bytes()
-    return gguf.read(content), Held(content), f"sha256:{hashlib.sha256(content).hexdigest()}"
+def whole(content: bytes) -> Source:
+    return Source(gguf.read(content), Held(content), f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,10 @@ def header_and_content(name: str) -> tuple[gguf.Header, Held, str]:
     [("tiny.gguf", "c0a42e7aa230"), ("third.gguf", "58b9cfa8e807"), ("half.gguf", "65d39d")],
 )
 def test_a_copied_file_has_the_digest_that_llama_quantize_gives_it(name: str, digest: str) -> None:
-    header, content, before = header_and_content(name)
-    copy, after = rewrite.copied(header, content, before)
+    copy, after = rewrite.copied([whole((FOLDER / "files" / name).read_bytes())])
     assert after.startswith(f"sha256:{digest}")
     assert hashlib.sha256(copy.read(0, copy.size)).hexdigest() == after.removeprefix("sha256:")
-    again, same = rewrite.copied(gguf.read(copy.read(0, copy.size)), copy, after)
+    again, same = rewrite.copied([Source(gguf.read(copy.read(0, copy.size)), copy, after)])
     assert (again.size, same) == (copy.size, after)
 
 
@@ -147,7 +146,7 @@ def test_a_copied_file_has_the_digest_that_llama_quantize_gives_it(name: str, di
 def test_quantized_files_have_the_sizes_of_real_ones(version: str, file_type: int, level: str) -> None:
     tensors = (Tensor("token_embd.weight", (256, 32), 1), Tensor("output.weight", (256, 8), 1), *TENSORS[1:])
     source = gguf_file(tensors=tensors)
-    content, digest = rewrite.quantized(gguf.read(source), Held(source), "x", file_type, Behaviour.of(version))
+    content, digest = rewrite.quantized([whole(source)], file_type, Behaviour.of(version))
     header = gguf.read(content.read(0, content.size))
     assert header.metadata["general.file_type"].value == file_type
     kinds = {tensor.name: tensor.type_name for tensor in header.tensors}
@@ -163,22 +162,20 @@ def test_quantized_files_have_the_sizes_of_real_ones(version: str, file_type: in
 @pytest.mark.parametrize(("width", "expected"), [(256, "Q4_K"), (64, "Q5_0"), (50, "F16")])
 def test_rows_that_do_not_fit_blocks_get_another_type(width: int, expected: str) -> None:
     source = gguf_file(tensors=(Tensor("a.weight", (width, 4), 0),))
-    content, _ = rewrite.quantized(gguf.read(source), Held(source), "x", 15, Behaviour.of("0.9.6"))
+    content, _ = rewrite.quantized([whole(source)], 15, Behaviour.of("0.9.6"))
     assert gguf.read(content.read(0, content.size)).tensors[0].type_name == expected
 
 
 def test_a_content_that_is_not_there_is_not_written_either() -> None:
-    large = gguf.laid_out([Tensor("a.weight", (4096, 1 << 20), 1)])
-    head = gguf.write(LLAMA, large)
-    header = gguf.read(head)
-    hollow = Hollow(head, header.end)
-    content, digest = rewrite.quantized(header, hollow, "sha256:1", 7, Behaviour.of("0.32.15"))
-    assert isinstance(content, Hollow)
-    assert content.size == pytest.approx(4096 * (1 << 20) * 34 / 32, rel=1e-6)
-    again = rewrite.quantized(header, Hollow(head, header.end), "sha256:1", 7, Behaviour.of("0.32.15"))
-    assert (again[1], again[0].size) == (digest, content.size)
-    other = rewrite.quantized(header, Hollow(head, header.end), "sha256:2", 7, Behaviour.of("0.32.15"))
-    assert other[1] != digest
+    head = gguf.write(LLAMA, gguf.laid_out([Tensor("output.weight", (4096, 1 << 20), 1)]))
+    header, newest = gguf.read(head), Behaviour.of("0.32.15")
+    first, again, other = (
+        rewrite.quantized([Source(header, Hollow(head, header.end), f"sha256:{digest}")], 7, newest) for digest in "112"
+    )
+    assert isinstance(first[0], Hollow)
+    assert first[0].size == pytest.approx(4096 * (1 << 20) * 34 / 32, rel=1e-6)
+    assert (again[1], again[0].size) == (first[1], first[0].size)
+    assert other[1] != first[1]
 
 
 def test_infinite_numbers_are_kept() -> None:

@@ -182,3 +182,55 @@ def test_requests_are_counted_by_what_they_do(held: Callable[..., Talk]) -> None
         "load": 2, "generate": 1, "unload": 1, "embed": 1, "tags": 1, "other": 1, "blob_head": 1,
         "runners_started": 2, "runners_ended": 1,
     }  # fmt: skip
+
+
+SAYS = [
+    answers.Answer(says='{"n": 4}', prompt="*two and*TWO*", model="m*"),
+    answers.Answer(says="one two\nthree ", model="acme/*", takes=7),
+    answers.Answer(says="anything", prompt="hi?"),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "says"),
+    [
+        ("m", "What is\nTwo and two?", '{"n": 4}'),
+        ("m", "hi!", "anything"),
+        ("m", "hi there", ANSWER),
+        ("acme/m", "hi!", "one two\nthree "),
+    ],
+)
+def test_models_may_be_told_what_to_say(held: Callable[..., Talk], model: str, prompt: str, says: str) -> None:
+    here = held(answers=SAYS)
+    here.post("copy", source="m", destination="acme/m")
+    assert here.post("generate", model=model, prompt=prompt, stream=False).json["response"] == says
+    turns = [{"role": "system", "content": "hi!"}, {"role": "user", "content": prompt}]
+    assert here.post("chat", model=model, messages=turns, stream=False).json["message"]["content"] == says
+    streamed = here.post("generate", model=model, prompt=prompt).lines
+    assert "".join(line["response"] for line in streamed) == says
+
+
+def test_an_answer_may_take_its_time_be_cut_and_keep_to_no_form(held: Callable[..., Talk]) -> None:
+    here = held(answers=SAYS)
+    here.post("copy", source="m", destination="acme/m")
+    before = here.now
+    said = here.post("generate", model="acme/m", prompt="hi", options={"num_predict": 2}, format="json", stream=False)
+    assert (said.json["response"], said.json["done_reason"]) == ("one two", "length")
+    assert here.now - before == pytest.approx(7, abs=0.1)
+    here.engine.answers = ()
+    assert here.post("generate", model="acme/m", prompt="hi", format="json", stream=False).json["response"] == (
+        '{"simulated":true}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "dimensions", "width"),
+    [("0.11.11", 16, 16), ("0.11.10", 16, 64), ("0.32.15", 0, 64), ("0.32.15", 99, 64)],
+)
+def test_vectors_are_cut_where_servers_do(held: Callable[..., Talk], version: str, dimensions: int, width: int) -> None:
+    here = held(version)
+    (vector,) = here.post("embed", model="e", input="x", dimensions=dimensions).json["embeddings"]
+    (whole,) = here.post("embed", model="e", input="x").json["embeddings"]
+    assert (len(vector), len(whole)) == (width, 64)
+    length = math.sqrt(sum(number * number for number in whole[:width]))
+    assert vector == pytest.approx([number / length for number in whole[:width]], abs=1e-6)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fleet.simulate import gguf
 from tests.simulate.host.depot import Depot
 from tests.simulate.host.talking import Talk, gguf_file
 
@@ -63,7 +64,7 @@ def test_modelfiles_that_come_to_nothing(based: Callable[..., Talk], text: str, 
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"PK\3\4", "application/zip"), (b"text", "text/plain; charset=utf-8"), (b"\0\1", "unknown"), (b"lmgg", "ggml")],
+    [(b"%PDF-1", "application/pdf"), (b"text", "text/plain; charset=utf-8"), (b"\0\1", "unknown"), (b"lmgg", "ggml")],
 )
 def test_uploaded_files_that_are_no_models(host: Callable[..., Talk], content: bytes, found: str) -> None:
     here = host("0.5.4")
@@ -71,10 +72,24 @@ def test_uploaded_files_that_are_no_models(host: Callable[..., Talk], content: b
     assert error == f"unsupported content type: {found}"
 
 
-def test_bytes_after_the_tensors_make_another_layer(host: Callable[..., Talk]) -> None:
+def test_several_models_in_one_file_are_layers_of_their_own(host: Callable[..., Talk]) -> None:
     here = host("0.5.4")
-    here.create("m", modelfile=f"FROM @{here.upload(gguf_file() + b'more')}")
-    assert here.state()["models"]["m:latest"]["layers"][0]["from"] == ""
+    both = [gguf_file(), gguf_file(general__type=gguf.text("adapter"))]
+    assert here.create("m", modelfile=f"FROM @{here.upload(b''.join(both))}").said[-1] == "success"
+    layers = here.state()["models"]["m:latest"]["layers"]
+    assert [(layer["kind"], layer["size"], layer["from"]) for layer in layers] == [
+        ("model", len(both[0]), ""),
+        ("adapter", len(both[1]), ""),
+    ]
+
+
+def test_bytes_after_the_tensors_are_taken_for_another_model(host: Callable[..., Talk]) -> None:
+    here = host("0.5.4")
+    assert here.create("m", modelfile=f"FROM @{here.upload(gguf_file() + b'more')}").error == "invalid file magic"
+    cut = gguf_file()[:-100]
+    assert here.create("m", modelfile=f"FROM @{here.upload(cut)}").said[-1] == "success"
+    (layer,) = here.state()["models"]["m:latest"]["layers"]
+    assert (layer["digest"], layer["from"]) == (here.upload(cut), "")
 
 
 @pytest.mark.parametrize(("version", "error"), [("0.5.1", "path or modelfile are required"), ("0.5.2", "path or Modelfile are required")])  # fmt: skip

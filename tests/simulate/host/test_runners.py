@@ -80,6 +80,26 @@ def test_for_ever_is_until_2318(tiny: Callable[..., Talk], setting: dict[str, fl
     assert model["expires_at"][:2] == "23"
 
 
+@pytest.mark.parametrize("version", ["0.5.4", "0.24.0", "0.32.15"])
+def test_another_duration_with_the_same_options_reloads_nothing(tiny: Callable[..., Talk], version: str) -> None:
+    here = tiny(version)
+    options = {"num_ctx": 1024}
+    load(here, keep_alive=-1, options=options)
+    (before,) = here.running()
+    load(here, keep_alive="5m", options=options)
+    (after,) = here.running()
+    assert (before["expires_at"][:2], after["expires_at"][:2]) == ("23", "20")
+    assert here.engine.runners.loads == 1
+    load(here, options=options)
+    here.wait(200)
+    assert len(here.running()) == 1, "without one of its own a request begins the last duration anew"
+    here.wait(200)
+    assert here.running() == []
+    load(here, keep_alive="5m", options={"num_ctx": 512})
+    load(here, keep_alive="5m", options=options)
+    assert here.engine.runners.loads == 3
+
+
 def test_what_is_in_use_stays(tiny: Callable[..., Talk]) -> None:
     here = tiny(load_seconds=50)
 

@@ -69,6 +69,20 @@ def test_deletions_of_nothing(host: Callable[..., Talk], model: str, status: int
     assert (answer.status, answer.error) == (status, error)
 
 
+@pytest.mark.parametrize(
+    ("model", "status", "told"),
+    [
+        ("ghost", 404, {"code": "not_found", "error": "model not found"}),
+        ("a//b", 400, {"code": "bad_request", "error": 'invalid or missing name: "a//b"'}),
+    ],
+)
+def test_one_release_has_other_words_for_it(
+    host: Callable[..., Talk], model: str, status: int, told: dict[str, str]
+) -> None:
+    answer = host("0.5.13").delete(model)
+    assert (answer.status, answer.content_type, answer.json) == (status, "application/json", told)
+
+
 def test_deleting_a_corrupt_model_fails(host: Callable[..., Talk]) -> None:
     here = host()
     here.engine.store.write(Name.parse("m"), b"{")

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from fleet.cli import simulate
+from fleet.simulate.answers import Answer
 from fleet.simulate.calls import HOST_KINDS, REGISTRY_KINDS
 from fleet.simulate.faults import Fault, FaultKind
 from fleet.simulate.scenario import HostSpec, OfferedModel, RegistrySpec, parse_scenario
@@ -24,7 +25,7 @@ def test_its_scenarios_are_read() -> None:
         assert parse_scenario(example).hosts
 
 
-@pytest.mark.parametrize("part", [HostSpec, OfferedModel, RegistrySpec, Fault])
+@pytest.mark.parametrize("part", [HostSpec, OfferedModel, RegistrySpec, Fault, Answer])
 def test_it_names_every_key(part: type[BaseModel]) -> None:
     assert set(part.model_fields) - WORDS == set()
 

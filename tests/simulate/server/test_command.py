@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import yaml
 
 from fleet.cli import simulate
 from fleet.errors import FleetError, InputError, UsageError
@@ -52,7 +53,11 @@ def test_it_tells_addresses_when_ready_and_ends_at_once_with_a_stream_open(
     with started("-o", "json", "--write-inventory", str(inventory), str(scenario)) as process:
         assert process.stdout
         told = json.loads(process.stdout.readline())
-        assert inventory.read_text() == f"version: 1\nhosts:\n  alpha: {told['hosts']['alpha']}\n"
+        local = told["registry"].removeprefix("http://")
+        registries = {**{name: {"url": url} for name, url in told["registries"].items()}, local: {"insecure": True}}
+        written = {"version": 1, "registries": registries, "hosts": {"alpha": told["hosts"]["alpha"]}}
+        assert yaml.safe_load(inventory.read_text()) == written
+        assert list(told["registries"]) == ["registry.ollama.ai", "hf.co", "huggingface.co"]
         with httpx2.Client() as client:
             request = client.build_request("POST", told["hosts"]["alpha"] + "/api/pull", json={"model": "qwen3:8b"})
             reply = client.send(request, stream=True)

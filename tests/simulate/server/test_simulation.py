@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -202,6 +203,67 @@ def test_a_host_that_is_down_refuses_and_comes_back() -> None:
     in_memory(case, "hosts: {beta: {down: true}}")
 
 
+def test_an_upload_is_an_orphan_until_a_model_uses_it_and_goes_with_a_restart() -> None:
+    async def case(fleet: Fleet) -> None:
+        async def uploaded(host: str) -> None:
+            content = b"Be kind."
+            await fleet.client.post(f"{fleet.simulation.hosts[host].url}/api/blobs/{digest}", content=content)
+
+        async def orphans(host: str) -> dict[str, int]:
+            return dict((await fleet.control("GET", f"/hosts/{host}/state"))["orphans"])
+
+        digest = f"sha256:{hashlib.sha256(b'Be kind.').hexdigest()}"
+        for host in ("alpha", "beta"):
+            await uploaded(host)
+            known = host == "beta"  # where it is the system text of a model
+            assert await orphans(host) == ({} if known else {digest: 8})
+        await fleet.control("POST", "/hosts/beta/remove", {"model": "acme/own:1"})
+        await uploaded("beta")
+        for host, after, left in (("alpha", {}, {}), ("beta", {}, {digest: 8}), ("beta", {"idle": "1h"}, {})):
+            await fleet.control("POST", f"/hosts/{host}/restart", after)
+            assert await orphans(host) == left, "the newer one spares what is younger than an hour"
+        await uploaded("beta")
+        await fleet.control("POST", "/hosts/beta/lose", {"digest": digest.replace(":", "-")})
+        assert await orphans("beta") == {}
+        assert (await fleet.control("GET", "/counters"))["uploads"] == {"alpha": {digest: 1}, "beta": {digest: 3}}
+
+    in_memory(case)
+
+
+def test_models_say_what_the_scenario_or_the_control_port_wants() -> None:
+    async def case(fleet: Fleet) -> None:
+        async def said() -> str:
+            body = {"model": "qwen3:8b", "prompt": "2+2?", "stream": False}
+            return str((await fleet.host("alpha", "POST", "/api/generate", body))["response"])
+
+        assert await said() == "4"
+        await fleet.control("POST", "/hosts/alpha/answers", {"answers": [{"says": "5"}]})
+        assert await said() == "5"
+        await fleet.control("POST", "/hosts/alpha/answers")
+        assert await said() == "[simulated] OK, this host does not think."
+
+    in_memory(case, "hosts: {alpha: {models: [qwen3:8b], answers: [{prompt: '2+2*', says: '4'}]}}")
+
+
+def test_a_created_model_is_served_as_a_registry_serves_it() -> None:
+    async def case(fleet: Fleet) -> None:
+        name = f"{fleet.simulation.registry_name}/team/own:1"
+        await fleet.host("alpha", "POST", "/api/create", {"model": name, "from": "qwen3:8b", "system": "Be kind."})
+        pushed = await fleet.host("alpha", "POST", "/api/push", {"model": name, "insecure": True})
+        assert pushed[-1] == {"status": "success"}
+        served = await fleet.client.get(f"{fleet.simulation.registry_url}/v2/team/own/manifests/1")
+        assert served.content.endswith(b"}")
+        held = (await fleet.control("GET", "/hosts/alpha/state"))["models"][name]["digest"]
+        assert hashlib.sha256(served.content + b"\n").hexdigest() == held
+        await fleet.host("beta", "POST", "/api/pull", {"model": name, "insecure": True})
+        (pulled,) = [
+            model for model in (await fleet.host("beta", "GET", "/api/tags"))["models"] if model["name"] == name
+        ]
+        assert pulled["digest"] == hashlib.sha256(served.content).hexdigest()
+
+    in_memory(case)
+
+
 def test_faults_are_set_shown_and_cleared_while_it_runs() -> None:
     async def case(fleet: Fleet) -> None:
         described = {"faults": [{"fault": "status", "status": 500, "endpoint": "tags"}]}
@@ -261,6 +323,9 @@ def test_a_tag_moves_and_hosts_pull_the_new_content() -> None:
     [
         ("POST", "/hosts/none/down", None, 404, "no host `none` in this simulation"),
         ("POST", "/hosts/alpha/seed", {}, 400, "`model` names the model"),
+        ("POST", "/hosts/alpha/lose", {}, 400, "`digest` names the blob"),
+        ("POST", "/hosts/alpha/restart", {"idle": "soon"}, 400, "`soon` is no duration"),
+        ("POST", "/hosts/alpha/answers", {"answers": [{"prompt": "x"}]}, 400, "0.says: Field required"),
         ("POST", "/hosts/alpha/seed", {"model": "a b"}, 400, "`a b` is no model name"),
         ("POST", "/hosts/alpha/seed", {"model": "a", "sise": 1}, 400, "sise: Extra inputs are not permitted"),
         ("POST", "/hosts/alpha/faults", {"faults": [{"fault": "damaged"}]}, 400, "`damaged` is no fault"),
@@ -313,7 +378,7 @@ def test_inventory_names_urls_and_labels(tmp_path: Path) -> None:
     in_memory(case)
     read = yaml.safe_load((tmp_path / "hosts.yaml").read_text())
     alpha = {"url": urls[0], "labels": {"tier": "prod"}}
-    assert read == {"version": 1, "hosts": {"alpha": alpha, "beta": urls[1]}}
+    assert read["hosts"] == {"alpha": alpha, "beta": urls[1]}
     assert [path.name for path in tmp_path.iterdir()] == ["hosts.yaml"]
 
 
