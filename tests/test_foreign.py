@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.ollama.foreign import LIMIT, clean
+from fleet.foreign import LIMIT, clean
 
 
 @pytest.mark.parametrize(

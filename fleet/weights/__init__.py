@@ -1,0 +1,1 @@
+"""Weights on this machine: what a file holds, its digest, and its bytes on their way to hosts."""
