@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +17,13 @@ from typing import Self
 
 from fleet.codes import Code
 from fleet.errors import LockError
-from fleet.state.memory import StateError, file_name, private_folder
+from fleet.state.folder import StateError, file_name, private_folder
 
-_BETWEEN_TRIES = 0.2
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 1.0
+"""A try costs next to nothing, and nobody should wait long for a lock that is free."""
+
+_MACHINE = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 
 
 class RunLock:
@@ -55,6 +61,7 @@ class RunLock:
 
     def _take(self, descriptor: int) -> None:
         until = time.monotonic() + self._timeout
+        wait = _FIRST_WAIT
         while True:
             try:
                 self._flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,11 +73,16 @@ class RunLock:
                         code=Code.LOCK_HELD,
                         hint="wait for it to end, or give this run time with `--lock-timeout 5m`",
                     ) from None
-                time.sleep(_BETWEEN_TRIES)
+                time.sleep(min(wait, max(0.0, until - time.monotonic())))
+                wait = min(2 * wait, _LONGEST_WAIT)
             except OSError as error:
                 raise self._unusable("cannot be taken", error) from error
         # For people only, since the lock is the kernel's: a full disk is no reason to do nothing.
-        told = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        told = {
+            "pid": os.getpid(),
+            "machine": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(told).encode(), 0)
@@ -87,6 +99,9 @@ def _owner(descriptor: int) -> str:
     """Who holds the lock, as far as that can be read."""
     try:
         told = json.loads(os.pread(descriptor, 4096, 0))
-        return f" (process {int(told['pid'])}, since {datetime.fromisoformat(told['since']).isoformat()})"
-    except (OSError, ValueError, KeyError, TypeError):
+        pid, machine, since = int(told["pid"]), str(told.get("machine", "")), datetime.fromisoformat(told["since"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
+    # A folder on a network file system, or one that containers share, has holders elsewhere.
+    where = f" on `{machine}`" if _MACHINE.match(machine) else ""
+    return f" (process {pid}{where}, since {since.isoformat()})"

@@ -1,129 +1,203 @@
-"""The small private file in which a fleet finds what its last pass left: one for each fleet name."""
+"""What one fleet remembers from pass to pass: read once, kept in step with what is written."""
 
 from __future__ import annotations
 
-import json
-import os
-import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from fleet.codes import Code
-from fleet.errors import FleetError
 from fleet.names import HostName, ModelName
-from fleet.state.remembered import HostRemembered, Remembered
+from fleet.state.damage import Damaged
+from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.folder import StateError, unusable
+from fleet.state.former import former_path, read_former, set_former_aside
+from fleet.state.remembered import HostRemembered, OptionValues, Remembered
+from fleet.state.rows import FLEET, Rows, remembered_of, rows_of_fleet, rows_of_host
+from fleet.state.tables import Mark, mark, read, write
 
-_FORMAT = 1
-_LARGEST = 64 << 20
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Memory", "StateError"]  # whoever uses a memory catches its error
+
+T = TypeVar("T")
 
 
-class StateError(FleetError):
-    """The state folder cannot be used as it is."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The rows as they are in the file, and what they mean. Neither is ever changed in place."""
+
+    mark: Mark | None = None
+    """Nothing as long as the file has no row of this fleet."""
+    rows: dict[str, Rows] = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
 
 
 class Memory:
-    """Reads once, writes atomically at each change. `folder` is made private where it is not there yet."""
+    """Of the fleet called `name`. Reading makes nothing on disk; the first write makes the folder private and the file.
+
+    Every writer has its row on disk when it returns, whatever happens to the process or the machine afterwards.
+    All of them raise `StateError`; what was recorded before is still there then. To be used by one thread at a time.
+    """
 
     def __init__(self, folder: str, name: str) -> None:
-        self._path = Path(folder) / f"{file_name(name)}.json"
-        self._remembered: Remembered | None = None
+        from fleet.state.database import Database  # noqa: PLC0415  # the library is loaded by what remembers alone
+
+        self._database = Database(Path(folder))
+        self._former = former_path(Path(folder), name)
+        self._name = name
+        self._kept: _Kept | None = None
+        self._notes: tuple[str, ...] = ()
+        self._former_seen = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Whole sentences for the person in front: a file that could not be read, or was set aside."""
+        return self._notes + self._database.notes
 
     def remembered(self) -> Remembered:
-        """What the last pass left; nothing at all where there was none. Raises `StateError`."""
-        if self._remembered is None:
-            self._remembered = self._read()
-        return self._remembered
+        """What passes left; nothing at all where there was none, or, with a note, where the file is damaged.
+
+        Raises `StateError` for a file of a newer fleet, one that may be whole and cannot be read, and a folder that is
+        not private.
+        """
+        if self._kept is None:
+            try:
+                with self._database.reading() as connection:
+                    self._kept = self._read(connection)
+            except Damaged as damage:
+                told = f"what fleet remembered is damaged ({damage}): {self._database.path}"
+                self._notes += (f"{told} is not used; the next run that changes something sets it aside",)
+                self._kept = _Kept(remembered=read_former(self._former))
+        return self._kept.remembered
 
     def record(self, remembered: Remembered) -> None:
-        """Keeps it for the next pass. Raises `StateError`."""
-        written = json.dumps(_as_json(remembered), sort_keys=True, separators=(",", ":"))
+        """Keeps all of it in place of what was there; writes what differs alone."""
+        self._keep(lambda _: remembered)
+
+    def keep_evidence(self, host: HostName, url: str, model: ModelName, evidence: Evidence) -> None:
+        """How a created model came about. Like all that follows: a host at another address starts anew with it."""
+        self._on_host(host, url, lambda h: replace(h, evidence={**h.evidence, model: evidence}))
+
+    def forget_evidence(self, host: HostName, model: ModelName) -> None:
+        self._on_known(host, lambda h: replace(h, evidence=_without(h.evidence, model)))
+
+    def keep_checked(self, host: HostName, url: str, model: ModelName, checked: Checked) -> None:
+        self._on_host(host, url, lambda h: replace(h, checked={**h.checked, model: checked}))
+
+    def keep_pushed(self, model: ModelName, pushed: Pushed) -> None:
+        self._keep(lambda known: replace(known, pushed={**known.pushed, model: pushed}))
+
+    def borrow(self, host: HostName, url: str, model: ModelName) -> None:
+        """Before fleet puts the name there for a while: a killed run must not forget it."""
+        self._on_host(host, url, lambda h: replace(h, borrowed=h.borrowed | {model}))
+
+    def give_back(self, host: HostName, model: ModelName) -> None:
+        """Once a look has shown that the name is gone."""
+        self._on_known(host, lambda h: replace(h, borrowed=h.borrowed - {model}))
+
+    def keep_loaded(self, host: HostName, url: str, model: ModelName, options: OptionValues) -> None:
+        self._on_host(host, url, lambda h: replace(h, loaded={**h.loaded, model: dict(options)}))
+
+    def forget_loaded(self, host: HostName, model: ModelName) -> None:
+        self._on_known(host, lambda h: replace(h, loaded=_without(h.loaded, model)))
+
+    def expect_gone(self, host: HostName, model_key: str) -> None:
+        """Before a delete, not after: a run killed in between must not look like a host that lost its models."""
+        self._on_known(host, lambda h: replace(h, models=h.models - {model_key}))
+
+    def close(self) -> None:
+        """Nothing is lost by it, nor without it; another use opens the file again."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _on_host(self, name: HostName, url: str, change: Callable[[HostRemembered], HostRemembered]) -> None:
+        def changed(known: Remembered) -> Remembered:
+            host = known.hosts.get(name)
+            if host is None or host.url != url:
+                host = HostRemembered(url)
+            return replace(known, hosts={**known.hosts, name: change(host)})
+
+        self._keep(changed)
+
+    def _on_known(self, name: HostName, change: Callable[[HostRemembered], HostRemembered]) -> None:
+        host = self.remembered().hosts.get(name)
+        if host is not None and change(host) != host:
+            self._on_host(name, host.url, change)
+
+    def _keep(self, change: Callable[[Remembered], Remembered]) -> None:
+        before = self.remembered()
         try:
-            private_folder(self._path.parent)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+            self._write(change)
+        except Damaged as damage:
+            self._database.begin_anew(damage)
+            # What this process read was whole, so it goes into the new file.
+            self._kept = _Kept(remembered=before)
             try:
-                with open(descriptor, "w", encoding="utf-8") as file:
-                    file.write(written)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(self._path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise _unusable(self._path, error.strerror or "cannot be written") from error
-        self._remembered = remembered
+                self._write(change)
+            except Damaged as again:
+                raise unusable(self._database.path, f"a new one is damaged as well ({again})") from again
 
-    def _read(self) -> Remembered:
+    def _write(self, change: Callable[[Remembered], Remembered]) -> None:
+        with self._database.writing() as connection:
+            kept = self._fresh(connection)
+            after = change(kept.remembered)
+            changed = _changed(kept, after)
+            put: Rows = {}
+            drop: Rows = {}
+            for host, rows in changed.items():
+                former = kept.rows.get(host, {})
+                put.update((key, cells) for key, cells in rows.items() if former.get(key) != cells)
+                drop.update((key, cells) for key, cells in former.items() if rows.get(key) != cells)
+            now = kept.mark
+            if put or drop or now is None:
+                now = write(connection, self._name, put, drop, now)
+        left = {host: rows for host, rows in {**kept.rows, **changed}.items() if rows}
+        self._kept = _Kept(now, left, after)
+        if not self._former_seen:
+            set_former_aside(self._former)
+            self._former_seen = True
+
+    def _fresh(self, connection: sqlite3.Connection) -> _Kept:
+        """What is kept, as the file has it now: another run may have been at work since it was read."""
+        kept = self._kept or _Kept()
+        there = mark(connection, self._name)
+        if there is None:
+            return _Kept(remembered=kept.remembered)
+        return kept if there == kept.mark else self._read(connection)
+
+    def _read(self, connection: sqlite3.Connection | None) -> _Kept:
+        there = mark(connection, self._name) if connection is not None else None
+        if connection is None or there is None:
+            return _Kept(remembered=read_former(self._former))
+        rows = read(connection, self._name, there)
         try:
-            with open(self._path, encoding="utf-8") as file:
-                text = file.read(_LARGEST + 1)
-            return _from_json(json.loads(text))
-        except FileNotFoundError:
-            return Remembered()
-        except OSError as error:
-            raise _unusable(self._path, error.strerror or "cannot be read") from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise _unusable(self._path, "is damaged, or of another version of fleet") from error
+            return _Kept(there, rows, remembered_of(rows))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Damaged(f"rows hold what no fleet wrote: {error}") from error
 
 
-def file_name(name: str) -> str:
-    """A fleet's name as a file's: characters that could leave the folder are written as their code."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"%{ord(c):06x}" for c in name) or "%"
+def _changed(kept: _Kept, after: Remembered) -> dict[str, Rows]:
+    """All rows of the hosts that differ, and of what belongs to none."""
+    before = kept.remembered.hosts if kept.mark is not None else {}
+    changed: dict[str, Rows] = {name: {} for name in before.keys() - after.hosts.keys()}
+    for name, host in after.hosts.items():
+        was = before.get(name)
+        # Mostly one host of a thousand is another value.
+        if host is not was and host != was:
+            changed[name] = rows_of_host(name, host)
+    changed[FLEET] = rows_of_fleet(after)
+    return changed
 
 
-def private_folder(folder: Path) -> None:
-    """Makes the folder for its owner alone, where it is not there yet. Raises `StateError` for one that others own or
-    may write to: who can write there decides what guards compare with.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    told = folder.stat()
-    if told.st_uid != os.geteuid():
-        raise _unusable(folder, "belongs to another user")
-    if told.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _unusable(folder, "is writable by others")
-
-
-def _unusable(path: Path, why: str) -> StateError:
-    return StateError(
-        f"what fleet remembers cannot be used: {path}: {why}",
-        code=Code.STATE_UNUSABLE,
-        hint=f"mend its permissions, or move `{path}` away: fleet starts a new one and looks at the hosts",
-    )
-
-
-def _as_json(remembered: Remembered) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "items": dict(remembered.items),
-        "hosts": {
-            name: {
-                "url": host.url,
-                "models": sorted(host.models),
-                "loaded": {str(model): dict(options) for model, options in host.loaded.items()},
-            }
-            for name, host in remembered.hosts.items()
-        },
-    }
-
-
-def _from_json(read: Mapping[str, Any]) -> Remembered:
-    if read["format"] != _FORMAT:
-        raise ValueError("another format")
-    return Remembered(
-        {str(scope): int(items) for scope, items in read["items"].items()},
-        {
-            HostName.parse(name): HostRemembered(
-                str(host["url"]),
-                frozenset(str(model) for model in host["models"]),
-                {
-                    ModelName.parse(model): {
-                        str(key): tuple(value) if isinstance(value, list) else value for key, value in options.items()
-                    }
-                    for model, options in host["loaded"].items()
-                },
-            )
-            for name, host in read["hosts"].items()
-        },
-    )
+def _without(known: Mapping[ModelName, T], model: ModelName) -> dict[ModelName, T]:
+    return {name: value for name, value in known.items() if name != model}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleet.names import HostName, ModelName
+from fleet.state.evidence import Checked, Evidence, Pushed
 
 OptionValues = Mapping[str, str | int | float | bool | tuple[str, ...]]
 
@@ -19,7 +20,12 @@ class HostRemembered:
     models: frozenset[str] = frozenset()
     """`ModelName.key` of all that it listed."""
     loaded: Mapping[ModelName, OptionValues] = field(default_factory=dict)
-    """The options of fleet's own last load of a model."""
+    """The options of fleet's own last load of a model that it has not released since."""
+    evidence: Mapping[ModelName, Evidence] = field(default_factory=dict)
+    """Of created models."""
+    checked: Mapping[ModelName, Checked] = field(default_factory=dict)
+    borrowed: frozenset[ModelName] = frozenset()
+    """Names that fleet itself put there for the time of one step, and that a killed run may have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +35,5 @@ class Remembered:
     items: Mapping[str, int] = field(default_factory=dict)
     """How much was asked of all hosts together, by scope: only passes of one scope can be compared."""
     hosts: Mapping[HostName, HostRemembered] = field(default_factory=dict)
+    pushed: Mapping[ModelName, Pushed] = field(default_factory=dict)
+    """What was published, by model: one host does it for all."""

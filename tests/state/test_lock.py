@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 
 from fleet.codes import Code
 from fleet.errors import ExitCode, LockError
+from fleet.state.folder import StateError
 from fleet.state.lock import RunLock
-from fleet.state.memory import StateError
 
 HOLDER = """
 import sys
@@ -33,7 +34,8 @@ def test_a_lock_held_by_another_process_names_it(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockError) as held, RunLock(str(tmp_path), "fleet"):
             pytest.fail("two runs at once")
-        assert f"process {holder.pid}, since " in str(held.value)
+        assert f"(process {holder.pid} on `{socket.gethostname()}`, since 20" in str(held.value)
+        assert "`--lock-timeout 5m`" in (held.value.hint or "")
         assert held.value.code is Code.LOCK_HELD
         assert held.value.exit_code is ExitCode.LOCKED
         with RunLock(str(tmp_path), "another"):
@@ -77,6 +79,32 @@ def test_a_holder_that_tells_nothing_usable_is_not_named(tmp_path: Path, told: s
         (tmp_path / "fleet.lock").write_text(told, encoding="utf-8")
         with pytest.raises(LockError, match="another run is at work: "):
             RunLock(str(tmp_path), "fleet").__enter__()
+
+
+@pytest.mark.parametrize("machine", ['"\\u001b[31m"', "{}", '""', '"a b"'])
+def test_a_machine_that_is_no_name_is_left_out(tmp_path: Path, machine: str) -> None:
+    with RunLock(str(tmp_path), "fleet"):
+        told = f'{{"pid": 7, "machine": {machine}, "since": "2026-11-01T09:30:12+00:00"}}'
+        (tmp_path / "fleet.lock").write_text(told, encoding="utf-8")
+        with pytest.raises(LockError, match=r"at work \(process 7, since 2026-11-01T09:30:12\+00:00\): "):
+            RunLock(str(tmp_path), "fleet").__enter__()
+
+
+def test_a_lock_that_comes_free_in_time_is_had(tmp_path: Path) -> None:
+    tries = 0
+
+    def free_at_the_third(*_: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise BlockingIOError
+
+    with RunLock(str(tmp_path), "fleet", 60, free_at_the_third):
+        assert tries == 3
+    tries = -1000
+    with pytest.raises(LockError):
+        RunLock(str(tmp_path), "fleet", 0.2, free_at_the_third).__enter__()
+    assert 2 < tries + 1000 < 10, "it is asked for more than once, and not all the time"
 
 
 def test_a_folder_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:

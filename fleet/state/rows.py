@@ -1,0 +1,244 @@
+"""Rows of the database made of remembered values and the other way round. Pure.
+
+Models are keyed by `ModelName.key`; `spelled` keeps how they are shown. Times are ISO 8601 in UTC, JSON stands for maps
+alone, several digests or keys are one text with spaces between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from zlib import crc32
+
+from fleet.names import Digest, HostName, ModelName
+from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.remembered import HostRemembered, OptionValues, Remembered
+
+Cell = str | int | None
+Key = tuple[str, ...]
+"""The table, then what tells a row of one fleet from the others there."""
+Rows = dict[Key, tuple[Cell, ...]]
+"""By key, the cells that are no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a row of one fleet consists of, in the order of `Key` and cells; the column `fleet` comes before."""
+
+    name: str
+    key: tuple[str, ...]
+    cells: tuple[str, ...] = ()
+
+
+_OF_HOST = ("host", "model")
+
+TABLES = (
+    Table("sizes", ("scope",), ("place", "items")),
+    Table("pushed", ("model",), ("spelled", "host", "digest", "published", "fingerprint", "at")),
+    Table("hosts", ("host",), ("url", "listed")),
+    Table("loaded", _OF_HOST, ("spelled", "options")),
+    Table("borrowed", _OF_HOST, ("spelled",)),
+    Table(
+        "evidence",
+        _OF_HOST,
+        (
+            "spelled", "inputs", "fingerprint", "digest", "base", "base_content",
+            "weights", "version", "at", "revision", "adopted",
+        ),
+    ),
+    Table("checked", _OF_HOST, ("spelled", "digest", "questions", "passed", "told", "at")),
+)  # fmt: skip
+"""Tables of hosts after the one that names the hosts."""
+
+FLEET = ""
+"""Stands for a host where rows belong to none."""
+
+_SEAL_BITS = 62
+
+
+def seal(key: Key, cells: tuple[Cell, ...]) -> int:
+    """A sum over one row. Those of all rows are added up, in any order: lost, doubled and altered ones show.
+
+    Against accidents alone: who may write to the file can make a new sum.
+    """
+    return crc32("\0".join(map(str, key + cells)).encode()) + (1 << 32)
+
+
+def sealed(total: int) -> int:
+    """A sum of seals in the range that is stored; differences may be negative on the way."""
+    return total % (1 << _SEAL_BITS)
+
+
+def host_of(key: Key) -> str:
+    """The host whose row it is, or `FLEET`."""
+    return FLEET if key[0] in {"sizes", "pushed"} else key[1]
+
+
+def rows_of_fleet(remembered: Remembered) -> Rows:
+    """What belongs to no host."""
+    rows: Rows = {("sizes", scope): (place, items) for place, (scope, items) in enumerate(remembered.items.items())}
+    for model, pushed in remembered.pushed.items():
+        rows["pushed", model.key] = (
+            str(model),
+            pushed.host,
+            pushed.digest.hex,
+            pushed.published.hex,
+            pushed.fingerprint,
+            _written(pushed.at),
+        )
+    return rows
+
+
+def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
+    """All of one host."""
+    rows: Rows = {("hosts", name): (host.url, " ".join(sorted(host.models)))}
+    rows.update((("loaded", name, model.key), (str(model), _json(options))) for model, options in host.loaded.items())
+    rows.update((("borrowed", name, model.key), (str(model),)) for model in host.borrowed)
+    for model, evidence in host.evidence.items():
+        rows["evidence", name, model.key] = (
+            str(model),
+            _json(evidence.inputs),
+            evidence.fingerprint,
+            evidence.digest.hex,
+            evidence.base.hex if evidence.base is not None else None,
+            evidence.base_content,
+            " ".join(sorted(digest.hex for digest in evidence.weights)),
+            _sound(evidence.version),
+            _written(evidence.at),
+            evidence.revision,
+            int(evidence.adopted),
+        )
+    for model, checked in host.checked.items():
+        rows["checked", name, model.key] = (
+            str(model),
+            checked.digest.hex,
+            checked.questions,
+            int(checked.passed),
+            _sound(checked.told),
+            _written(checked.at),
+        )
+    return rows
+
+
+def remembered_of(rows: Mapping[str, Rows]) -> Remembered:
+    """Of rows by `host_of`. Raises `ValueError` or `TypeError` for what no fleet wrote."""
+    sizes: list[tuple[int, str, int]] = []
+    pushed: dict[ModelName, Pushed] = {}
+    for key, cells in rows.get(FLEET, {}).items():
+        if key[0] == "sizes":
+            sizes.append((_number(cells[0]), key[1], _number(cells[1])))
+        else:
+            spelled, host, digest, published, fingerprint, at = map(_text, cells)
+            pushed[_model(key, spelled)] = Pushed(
+                HostName.parse(host), Digest.parse(digest), Digest.parse(published), fingerprint, _time(at)
+            )
+    return Remembered(
+        {scope: items for _, scope, items in sorted(sizes)},
+        {HostName.parse(name): _host(of_host) for name, of_host in rows.items() if name != FLEET},
+        pushed,
+    )
+
+
+def _host(rows: Rows) -> HostRemembered:
+    seen: list[tuple[str, frozenset[str]]] = []
+    loaded: dict[ModelName, OptionValues] = {}
+    evidence: dict[ModelName, Evidence] = {}
+    checked: dict[ModelName, Checked] = {}
+    borrowed: list[ModelName] = []
+    for key, cells in rows.items():
+        match key[0]:
+            case "hosts":
+                seen.append((_text(cells[0]), frozenset(_text(cells[1]).split())))
+            case "loaded":
+                loaded[_model(key, cells[0])] = _options(_text(cells[1]))
+            case "borrowed":
+                borrowed.append(_model(key, cells[0]))
+            case "evidence":
+                evidence[_model(key, cells[0])] = _evidence(cells)
+            case _:
+                checked[_model(key, cells[0])] = _checked(cells)
+    ((url, models),) = seen
+    return HostRemembered(url, models, loaded, evidence, checked, frozenset(borrowed))
+
+
+def _evidence(cells: tuple[Cell, ...]) -> Evidence:
+    _, inputs, fingerprint, digest, base, base_content, weights, version, at, revision, adopted = cells
+    return Evidence(
+        _inputs(_text(inputs)),
+        _text(fingerprint),
+        Digest.parse(_text(digest)),
+        None if base is None else Digest.parse(_text(base)),
+        None if base_content is None else _text(base_content),
+        frozenset(Digest.parse(each) for each in _text(weights).split()),
+        _text(version),
+        _time(_text(at)),
+        _text(revision),
+        bool(_number(adopted)),
+    )
+
+
+def _checked(cells: tuple[Cell, ...]) -> Checked:
+    _, digest, questions, passed, told, at = cells
+    return Checked(Digest.parse(_text(digest)), _text(questions), bool(_number(passed)), _text(told), _time(_text(at)))
+
+
+def _model(key: Key, spelled: Cell) -> ModelName:
+    model = ModelName.parse(_text(spelled))
+    if model.key != key[-1]:
+        raise ValueError(f"`{model}` stands under another name")
+    return model
+
+
+def _text(cell: Cell) -> str:
+    if not isinstance(cell, str):
+        raise TypeError("a text is none")
+    return cell
+
+
+def _number(cell: Cell) -> int:
+    if not isinstance(cell, int):
+        raise TypeError("a number is none")
+    return cell
+
+
+def _sound(told: str) -> str:
+    """What a server said, without halves of characters, which no file can hold."""
+    return told.encode(errors="replace").decode()
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return at
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(dict(value), separators=(",", ":"))
+
+
+# The same text mostly stands for many hosts; nobody changes the map that it becomes.
+@lru_cache(maxsize=4096)
+def _inputs(text: str) -> Mapping[str, str]:
+    return {field: _text(value) for field, value in _map(text).items()}
+
+
+@lru_cache(maxsize=4096)
+def _options(text: str) -> OptionValues:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in _map(text).items()}
+
+
+def _map(text: str) -> dict[str, Any]:
+    read = json.loads(text)
+    if not isinstance(read, dict):
+        raise TypeError("a map is none")
+    return read
