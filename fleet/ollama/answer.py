@@ -15,10 +15,14 @@ from urllib.parse import urlsplit
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
+from fleet.foreign import clean
 from fleet.ollama.failure import Doing, ModelMissing, classify
-from fleet.ollama.foreign import clean
 
 _TAGS = re.compile(r"<(?:script|style).*?(?:</(?:script|style)>|\Z)|<[^>]{0,1000}>", re.DOTALL | re.IGNORECASE)
+
+_TOO_LONG = (
+    "a proxy before the host limits how long a request is: raise it (nginx: `client_max_body_size`), or go past it"
+)
 
 
 class Answer(NamedTuple):
@@ -58,6 +62,8 @@ def refusal(answer: Answer, *, doing: Doing, where: str, changing: bool) -> Host
         # A proxy that lost patience or a handler that broke: the work may go on behind it.
         return OutcomeUnknown(message, code=code, hint=code.cure, told=told)
     missing = ours and answer.status == 404
+    if answer.status == 413:
+        return _answered(code, 413, message, told=told, hint=_TOO_LONG)
     return _answered(code, answer.status, message, told=told, missing=missing)
 
 
@@ -97,9 +103,11 @@ def _of_others(answer: Answer, words: str) -> Code:
     return classify("", status=answer.status, doing=Doing.OBSERVE)
 
 
-def _answered(code: Code, status: int, message: str, *, told: str | None = None, missing: bool = False) -> HostAnswered:
+def _answered(
+    code: Code, status: int, message: str, *, told: str | None = None, missing: bool = False, hint: str | None = None
+) -> HostAnswered:
     kind = ModelMissing if missing else HostAnswered
-    return kind(message, code=code, status=status, hint=code.cure, told=told)
+    return kind(message, code=code, status=status, hint=hint or code.cure, told=told)
 
 
 def _target(answer: Answer) -> str:

@@ -10,7 +10,7 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from types import TracebackType
@@ -27,11 +27,13 @@ from fleet.ollama.failure import Doing, ModelMissing
 from fleet.ollama.limits import Limits, Retries
 from fleet.ollama.link import Link, SilentError, Transport
 from fleet.ollama.request import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, OldCreateRequest
+from fleet.ollama.sending import Block
 from fleet.ollama.stream import ChatterError, Phase, StalledError, Watch
+from fleet.ollama.upload import Uploaded
 from fleet.ollama.versions import Version
 from fleet.ollama.wire import ChatReply, EmbedReply, GenerateReply, Listed, Progress, Running, Show
 
-__all__ = ["Client", "ModelMissing"]
+__all__ = ["Client", "ModelMissing", "Uploaded"]
 
 T = TypeVar("T")
 R = TypeVar("R", GenerateReply, ChatReply)
@@ -39,6 +41,10 @@ R = TypeVar("R", GenerateReply, ChatReply)
 _TRY_AGAIN = frozenset({Code.UNREACHABLE, Code.SERVER_ERROR, Code.BUSY})
 """Time-outs are not among them: they have used up the time that the host was given."""
 _GONE = re.compile(r"open .*: no such file or directory\Z", re.DOTALL)
+
+
+def _unheard(_sent: int) -> None:
+    """For who does not watch."""
 
 
 class Client:
@@ -152,21 +158,26 @@ class Client:
         answer = await self._look("HEAD", path, doing=Doing.UPLOAD, allowed=frozenset({200, 404}))
         return answer.status == 200
 
-    async def upload_blob(self, digest: Digest, stream: AsyncIterator[bytes], size: int) -> None:
-        """Sends `size` bytes; the server checks the digest. What `stream` raises comes through as it is.
+    async def upload_blob(
+        self, digest: Digest, blocks: Iterable[Block], size: int, moved: Callable[[int], None] = _unheard
+    ) -> Uploaded:
+        """Sends `size` bytes, whose digest the server checks. `blocks` is gone through once, in a thread of its own.
 
-        A blob that is already there is answered without being read, which may look like a broken connection: ask
-        `blob_exists` before, and again after any error.
+        What `blocks` raises comes through as it is. `moved` is called in this loop, a few times a second at most, with
+        the bytes sent so far. A blob that is there already is answered without being read, which may look like a broken
+        connection: ask `blob_exists` straight before. It is asked here after whatever leaves the outcome open. Asking
+        also proves the credentials, so a 401 is an end here: the content cannot be sent twice.
         """
         path = f"/api/blobs/{digest}"
         try:
-            answer = await self._link.upload(path, stream, size, silence=self._limits.upload_silence)
+            answer = await self._link.upload(path, blocks, size, silence=self._limits.upload_silence, moved=moved)
+            if answer.status not in {200, 201}:
+                raise refusal(answer, doing=Doing.UPLOAD, where=self._link.where(path), changing=True)
         except OutcomeUnknown as error:
             if error.code is not Code.DIGEST_MISMATCH and await self._there_after_all(digest):
-                return
+                return Uploaded.THERE
             raise
-        if answer.status not in {200, 201}:
-            raise refusal(answer, doing=Doing.UPLOAD, where=self._link.where(path), changing=True)
+        return Uploaded.SENT if answer.status == 201 else Uploaded.THERE
 
     async def _there_after_all(self, digest: Digest) -> bool:
         try:

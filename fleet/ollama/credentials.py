@@ -18,7 +18,7 @@ from typing import Never
 
 from fleet.codes import Code
 from fleet.errors import HostUnreachable
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 
 _LARGEST_SECRET = 64 * 1024
 _LARGEST_BUNDLE = 4 * 1024 * 1024

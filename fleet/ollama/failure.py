@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
+from fleet.names import Digest
 
 
 class Doing(StrEnum):
@@ -36,6 +37,7 @@ _REGISTRY = frozenset({Doing.PULL, Doing.PUSH, Doing.CREATE})
 _RUN = frozenset({Doing.RUN})
 _CREATE = frozenset({Doing.CREATE})
 _ANY = frozenset(Doing)
+_VANISHED = r"\bsha256-([0-9a-f]{64}): (?:no such file or directory|the system cannot find the file specified)"
 
 _TEXTS: tuple[tuple[frozenset[Doing], str, Code], ...] = (
     (_ANY, r"no space left on device", Code.DISK_FULL),
@@ -67,14 +69,14 @@ _TEXTS: tuple[tuple[frozenset[Doing], str, Code], ...] = (
         Code.REGISTRY_TROUBLE,
     ),
     (_CREATE, r"\Apull model manifest: |\A(?:get|head) \"https?://", Code.SOURCE_NOT_THERE),
-    (_CREATE, r"sha256-[0-9a-f]{64}: no such file or directory", Code.ERROR_LINE),
+    (_CREATE, _VANISHED, Code.BLOB_VANISHED),
     (
         _CREATE,
         (
             r"neither 'from' or 'files' was specified|path or modelfile are required"
             r"|quantization is only supported|unsupported quantization type|unknown filetype|unknown type|template error"
             r"|unknown parameter|invalid (?:float|int|bool) value|not in gguf format|file path must be relative"
-            r"|only one adapter|unsupported content type|no files provided|invalid digest format|invalid model"
+            r"|only one adapter|failed to validate gguf|unsupported content type|no files provided|invalid digest format|invalid model"
         ),
         Code.SERVER_REFUSED,
     ),
@@ -101,6 +103,12 @@ def classify(text: str, *, status: int, doing: Doing) -> Code:
         if doing in concerned and pattern.search(text):
             return code
     return _by_status(text, status, doing)
+
+
+def vanished(told: str) -> Digest | None:
+    """The blob that a create with `Code.BLOB_VANISHED` did not find, by the server's words."""
+    match = re.search(_VANISHED, told, re.IGNORECASE)
+    return Digest(match[1].lower()) if match else None
 
 
 def _by_status(text: str, status: int, doing: Doing) -> Code:

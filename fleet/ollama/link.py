@@ -7,10 +7,7 @@ and credentials from the environment, decompression) and costs a quarter more (`
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
 import httpx2
 
@@ -18,11 +15,14 @@ from fleet.codes import Code
 from fleet.endpoint import Endpoint
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.ollama.answer import Answer, not_ollama, refusal
+from fleet.ollama.breakage import by_cause, causes, plain
+from fleet.ollama.connection import Target
 from fleet.ollama.credentials import Credentials, Trust, plain_context, tls_context
 from fleet.ollama.failure import Doing
-from fleet.ollama.foreign import clean
 from fleet.ollama.limits import Limits
 from fleet.ollama.lines import Lines, LineTooLongError
+from fleet.ollama.sending import Block, Sending
+from fleet.ollama.upload import watch
 
 Transport = httpx2.AsyncBaseTransport
 """What carries requests: sockets, or a stand-in for them in tests."""
@@ -37,14 +37,6 @@ _BEFORE_SENDING = (
     httpx2.InvalidURL,
     UnicodeError,
 )
-_NO_DISTRUST = (
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-    ssl.SSLEOFError,
-    ssl.SSLZeroReturnError,
-    ssl.SSLSyscallError,
-)
-"""What TLS raises when it waits or the connection ends: the context of nearly every failure on such a connection."""
 _LIBRARIES = frozenset({"httpx2", "httpcore2", "h11", "anyio"})
 """Whose exceptions are a host's failure and not fleet's; some pass the library's own mapping (`reliability.md` A.5)."""
 
@@ -164,27 +156,49 @@ class Link:
         finally:
             await response.stream.aclose()  # type: ignore[union-attr]
 
-    async def upload(self, path: str, blocks: AsyncIterator[bytes], size: int, *, silence: float) -> Answer:
-        """Sends exactly `size` bytes, each block to be taken within `silence` seconds, and reads the short reply."""
-        # What the source of the blocks raises is its caller's, whatever the library makes of it.
-        broken: list[BaseException] = []
-        response: httpx2.Response | None = None
-        try:
-            async with asyncio.timeout(silence) as watch:
-                alive = _Blocks(blocks, size, watch, silence, broken)
-                request = self._request("POST", path, None, stream=alive, size=size)
-                response = await self._send(request)
-                try:
-                    return await self._whole(response, path, self._limits.error_bytes)
-                finally:
-                    await response.stream.aclose()  # type: ignore[union-attr]
-        except HostError:
-            raise
-        except Exception as error:
-            if broken:
-                raise broken[0] from None
-            begun = response is not None
-            raise self._translated(error, path, changing=True, begun=begun, within=silence) from error
+    async def upload(
+        self, path: str, blocks: Iterable[Block], size: int, *, silence: float, moved: Callable[[int], None]
+    ) -> Answer:
+        """Sends exactly `size` bytes over a connection of its own, and reads the short reply, which may come early.
+
+        Each block is to be taken within `silence` seconds. Raises as `upload.watch` does.
+        """
+        secure = self._endpoint.scheme == "https"
+        target = Target(
+            self._endpoint.host,
+            self._endpoint.port,
+            tls_context(self._trust) if secure else None,
+            self._trust.server_name if self._trust is not None else None,
+            self._limits.connect,
+        )
+        sending = Sending(target, self._head(path, size), blocks, size, most=self._limits.error_bytes)
+        where = self.where(path)
+        answer = await watch(sending, connect=self._limits.connect, silence=silence, moved=moved, where=where)
+        if answer.status == 201 and sending.taken < size:
+            raise OutcomeUnknown(
+                f"{where} answered 201 before it had all of the content",
+                code=Code.NOT_OLLAMA,
+                hint=Code.NOT_OLLAMA.value.cure,
+            )
+        self._plain(answer, path)
+        return answer
+
+    def _head(self, path: str, size: int) -> bytes:
+        headers = [
+            *self._headers,
+            (b"Content-Type", b"application/octet-stream"),
+            (b"Content-Length", b"%d" % size),
+            (b"Connection", b"close"),
+            *self._proof(),
+        ]
+        first = f"POST {self._endpoint.prefix}{path} HTTP/1.1".encode("ascii")
+        return b"\r\n".join([first, *(b"%s: %s" % header for header in headers), b"", b""])
+
+    def _proof(self) -> list[tuple[bytes, bytes]]:
+        """Read anew for each request."""
+        if self._credentials is None:
+            return []
+        return [(name.encode("ascii"), value.reveal()) for name, value in self._credentials.headers()]
 
     async def _opened(self, path: str, body: bytes, doing: Doing, opening: float) -> httpx2.Response:
         for last in (self._credentials is None, True):
@@ -235,27 +249,16 @@ class Link:
                 hint=Code.ANSWER_TOO_LARGE.value.cure,
             ) from None
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        *,
-        stream: httpx2.AsyncByteStream | None = None,
-        size: int | None = None,
-    ) -> httpx2.Request:
+    def _request(self, method: str, path: str, body: bytes | None) -> httpx2.Request:
         headers = [*self._headers]
-        if body is not None or size is not None:
-            kind = b"application/octet-stream" if body is None else b"application/json"
-            length = len(body) if body is not None else size
-            headers += [(b"Content-Type", kind), (b"Content-Length", b"%d" % (length or 0))]
-        if self._credentials is not None:
-            headers += [(name.encode("ascii"), value.reveal()) for name, value in self._credentials.headers()]
+        if body is not None:
+            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
+        headers += self._proof()
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = httpx2.URL(self.where(path))
         return httpx2.Request(
-            method, url, headers=headers, stream=stream or httpx2.ByteStream(body or b""), extensions=self._extensions
+            method, url, headers=headers, stream=httpx2.ByteStream(body or b""), extensions=self._extensions
         )
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
@@ -269,11 +272,7 @@ class Link:
 
     async def _whole(self, response: httpx2.Response, path: str, most: int) -> Answer:
         headers = tuple((key.lower(), value) for key, value in response.headers.raw)
-        for key, value in headers:
-            if key == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-                raise not_ollama(
-                    self.where(path), "it compressed a reply that was to be plain", status=response.status_code
-                )
+        self._plain(Answer(response.status_code, headers, b""), path)
         failed = response.status_code >= 300
         most = self._limits.error_bytes if failed else most
         parts: list[bytes] = []
@@ -291,6 +290,12 @@ class Link:
                     hint=Code.ANSWER_TOO_LARGE.value.cure,
                 )
         return Answer(response.status_code, headers, b"".join(parts)[:most])
+
+    def _plain(self, answer: Answer, path: str) -> None:
+        """Refuses what is compressed."""
+        for key, value in answer.headers:
+            if key == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+                raise not_ollama(self.where(path), "it compressed a reply that was to be plain", status=answer.status)
 
     def _translated(self, error: Exception, path: str, *, changing: bool, begun: bool, within: float) -> HostError:
         """Whatever went wrong on the way, in fleet's terms; `begun`: whether the head of a reply had come.
@@ -312,58 +317,11 @@ class Link:
         return OutcomeUnknown(message, code=code, hint=hint)
 
 
-class _Blocks(httpx2.AsyncByteStream):
-    """The body of an upload: never more than announced, and a new deadline with every block that was taken."""
-
-    def __init__(
-        self,
-        blocks: AsyncIterator[bytes],
-        size: int,
-        watch: asyncio.Timeout,
-        silence: float,
-        broken: list[BaseException],
-    ) -> None:
-        self._blocks = blocks
-        self._size = size
-        self._watch = watch
-        self._silence = silence
-        self._broken = broken
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        now = asyncio.get_running_loop().time
-        left = self._size
-        try:
-            async for block in self._blocks:
-                left -= len(block)
-                if left < 0:
-                    raise _changed("has more bytes than announced")
-                yield block
-                self._watch.reschedule(now() + self._silence)
-            if left:
-                raise _changed(f"ended {left} bytes before its announced end")
-        except Exception as error:
-            self._broken.append(error)
-            raise
-
-
-def _changed(what: str) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"the content to upload {what}: it changed while it was read",
-        code=Code.DIGEST_MISMATCH,
-        hint="leave the file alone while fleet runs",
-    )
-
-
 def _judged(error: BaseException, within: float) -> tuple[Code, str]:
     """Code and words for a failure on the way, by the first telling one among its causes."""
-    for cause in _causes(error):
-        match cause:
-            case socket.gaierror():
-                return Code.NAME_NOT_RESOLVED, f"the name could not be looked up ({_plain(cause)})"
-            case ssl.SSLError() if not isinstance(cause, _NO_DISTRUST):
-                return Code.TLS_FAILED, f"the TLS connection failed ({_reason(cause)})"
-            case UnicodeError():
-                return Code.NAME_NOT_RESOLVED, "the name is none that can be looked up"
+    told = by_cause(error)
+    if told is not None:
+        return told
     match error:
         case httpx2.ConnectTimeout():
             return Code.NO_ANSWER, "no connection in time"
@@ -373,37 +331,12 @@ def _judged(error: BaseException, within: float) -> tuple[Code, str]:
             return Code.REDIRECTED, "the host redirects"
         case httpx2.DecodingError():
             return Code.NOT_OLLAMA, "the reply cannot be decoded"
-    words = _plain(error)
+    words = plain(error)
     if "Receive buffer too long" in words:
         return Code.ANSWER_TOO_LARGE, "the head of the reply is too long"
     if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in words and "closed conn" not in words:
         return Code.NOT_OLLAMA, f"the reply is no HTTP ({words})"
     if isinstance(error, httpx2.ConnectError):
-        deepest = next((_plain(cause) for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), words)
+        deepest = next((plain(cause) for cause in causes(error) if isinstance(cause, OSError) and cause.errno), words)
         return Code.UNREACHABLE, f"no connection ({deepest})"
     return Code.UNREACHABLE, f"the connection broke off ({words})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it came from, and the members of groups; each once."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        each = waiting.pop(0)
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-        waiting += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
-
-
-def _plain(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno and error.errno > 0 and not isinstance(error, ssl.SSLError):
-        # asyncio words its own text around the address, which the message has anyway.
-        return os.strerror(error.errno) if not isinstance(error, socket.gaierror) else str(error.strerror)
-    return clean(str(error) or type(error).__name__, limit=200)
-
-
-def _reason(error: ssl.SSLError) -> str:
-    told = getattr(error, "verify_message", None) or getattr(error, "reason", None)
-    return clean(str(told or error), limit=200)

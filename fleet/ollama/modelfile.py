@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fleet.names import Digest
 from fleet.parameters import in_float32
 
 ROLES = frozenset({"system", "user", "assistant"})
@@ -25,18 +26,24 @@ class NotExpressibleError(ValueError):
 
 def write(
     *,
-    base: str,
+    base: str | None = None,
+    files: Sequence[Digest] = (),
+    adapters: Sequence[Digest] = (),
     system: str | None = None,
     template: str | None = None,
     parameters: Mapping[str, str | float | bool | Sequence[str]],
     messages: Sequence[tuple[str, str]] = (),
     licenses: Sequence[str] = (),
 ) -> str:
-    """A Modelfile that says this and nothing else. `base` is a listed name or `@sha256:…`; what is nothing is left out.
+    """A Modelfile that says this and nothing else; what is nothing is left out.
 
-    Raises `NotExpressibleError`.
+    It begins with `base`, a listed name, or with the uploaded blobs `files`: weights and projectors, each a line of
+    its own, or the one zip of a safetensors directory. `adapters` are uploaded blobs too (`ollama-api.md` 7.2). A level
+    to quantize to is no instruction but a field of the request. Raises `NotExpressibleError`.
     """
-    lines = [f"FROM {base}"]
+    lines = [] if base is None else [f"FROM {base}"]
+    lines += [f"FROM @{digest}" for digest in files]
+    lines += [f"ADAPTER @{digest}" for digest in adapters]
     if template is not None:
         lines.append(f"TEMPLATE {_quoted('template', template)}")
     if system is not None:

@@ -21,14 +21,16 @@ class CreateRequest:
     base: str | None = None
     """Exactly as the host lists it (`ollama-api.md` 3.3)."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Relative file names and `sha256:` digests of uploaded blobs."""
+    """Names by `file_keys`, and `sha256:` digests of uploaded blobs. Without a `base` they are what it is made of."""
     adapters: Mapping[str, str] = field(default_factory=dict)
+    draft_files: Mapping[str, str] = field(default_factory=dict)
     template: str | None = None
     system: str | None = None
     license: Sequence[str] = ()
     parameters: Options = field(default_factory=dict)
     messages: Sequence[Mapping[str, Any]] = ()
     quantize: str | None = None
+    draft_quantize: str | None = None
     renderer: str | None = None
     parser: str | None = None
     requires: str | None = None
@@ -40,12 +42,14 @@ class CreateRequest:
                 "from": self.base,
                 "files": dict(self.files),
                 "adapters": dict(self.adapters),
+                "draft_files": dict(self.draft_files),
                 "template": self.template,
                 "system": self.system,
                 "license": list(self.license),
                 "parameters": dict(self.parameters),
                 "messages": [dict(message) for message in self.messages],
                 "quantize": self.quantize,
+                "draft_quantize": self.draft_quantize,
                 "renderer": self.renderer,
                 "parser": self.parser,
                 "requires": self.requires,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fleet.names import Digest
 from fleet.ollama.blocks import read_blocks
+from fleet.ollama.quantize import level
 from fleet.ollama.wire import Show, ShownMessage
 
 Shown = str | int | float | bool | None
@@ -47,6 +48,7 @@ class ShownModel:
     """What the model was made for; runners may have less."""
     parent_model: str
     quantization: str
+    """In the spelling of `quantize.level`: empty where the server cannot tell it."""
     capabilities: tuple[str, ...] | None
 
     @property
@@ -73,7 +75,7 @@ def read(show: Show) -> ShownModel:
         requires=show.requires or None,
         context_length=context_length(show),
         parent_model=show.details.parent_model,
-        quantization=show.details.quantization_level,
+        quantization=level(show.details.quantization_level),
         capabilities=show.capabilities,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 
 _VERSION = re.compile(r"v?([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})(?![0-9.])")
 
@@ -69,6 +69,10 @@ class Capability(Enum):
     RENDERER_INHERITED = Bound("`renderer` and `parser` come from the base", "7.3", since=(0, 12, 7))
     REQUIRES = Bound("`requires` in create and show", "7.1", since=(0, 14, 0))
     DRAFT = Bound("draft models in create", "7.1", since=(0, 30, 0))
+    SPLIT_GGUF = Bound("the pieces of a split GGUF are merged", "7.5", since=(0, 30, 0))
+    NESTED_FILES = Bound("files of a create keep their folders, before base names only", "7.5", since=(0, 30, 0))
+    QUANTIZE_SHORT = Bound("few levels of quantization, before llama.cpp's list", "7.6", since=(0, 7, 0))
+    QUANTIZE_BF16 = Bound("BF16 can be quantized", "7.6", since=(0, 22, 1))
     EMBED_LOADS = Bound("`/api/embed` with empty input loads", "12.1", since=(0, 3, 6))
     UNLOAD_DIRECT = Bound("`keep_alive: 0` unloads without loading first", "12.2", since=(0, 3, 11))
     DELETE_MISSING_IS_404 = Bound("deleting a missing model is 404, before 500", "9.2", since=(0, 3, 13))

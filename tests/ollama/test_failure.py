@@ -7,8 +7,9 @@ import pytest
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, OutcomeUnknown
+from fleet.names import Digest
 from fleet.ollama.answer import Answer, error_line, refusal, retry_after
-from fleet.ollama.failure import Doing, ModelMissing, classify
+from fleet.ollama.failure import Doing, ModelMissing, classify, vanished
 
 WHERE = "http://gpu-a:11434/api/x"
 SIGNED = "https://r2.example/blob?X-Amz-Signature=s3cr3t"
@@ -44,7 +45,10 @@ SIGNED = "https://r2.example/blob?X-Amz-Signature=s3cr3t"
         ("pull", "insecure protocol http", "SERVER_REFUSED"),
         ("pull", "something never seen", "ERROR_LINE"),
         ("push", 'unauthorized: unknown ollama key "AAAA"', "REGISTRY_UNAUTHORIZED"),
-        ("create", "open /m/blobs/sha256-" + "a" * 64 + ": no such file or directory", "ERROR_LINE"),
+        ("create", "open /m/blobs/sha256-" + "a" * 64 + ": no such file or directory", "BLOB_VANISHED"),
+        ("create", f"open C:\\m\\sha256-{'a' * 64}: The system cannot find the file specified.", "BLOB_VANISHED"),
+        ("create", "open /tmp/ollama1/model.safetensors: no such file or directory", "ERROR_LINE"),
+        ("create", "failed to validate GGUF with llama-quantize without compatibility patches: x", "SERVER_REFUSED"),
         (
             "create",
             'pull model manifest: Get "https://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused',
@@ -64,6 +68,11 @@ SIGNED = "https://r2.example/blob?X-Amz-Signature=s3cr3t"
 )
 def test_words_of_an_error_line_decide_the_code(doing: str, text: str, code: str) -> None:
     assert classify(text, status=200, doing=Doing(doing)) is Code[code]
+
+
+def test_the_blob_that_vanished_is_known_by_its_name() -> None:
+    assert vanished("open /m/blobs/sha256-" + "a1" * 32 + ": no such file or directory") == Digest("a1" * 32)
+    assert vanished("open /m/blobs/sha256-" + "a1" * 30 + ": no such file or directory") is None
 
 
 def test_the_same_words_under_500_are_the_same_failure() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fleet.names import Digest
 from fleet.ollama.modelfile import NotExpressibleError, read_value, write
 
 law = settings(max_examples=300, derandomize=True, deadline=None, database=None)
@@ -178,6 +179,17 @@ def test_whatever_stands_beside_each_other_no_text_swallows_another(
 )
 def test_what_can_be_written_is_written(text: str) -> None:
     assert ("SYSTEM", text) in parsed(write(base="q:1", system=text, parameters={}, licenses=["end"]))
+
+
+def test_uploaded_blobs_stand_in_from_and_adapter_lines() -> None:
+    model, projector, adapter = (Digest(letter * 64) for letter in "abc")
+    assert parsed(write(files=[model, projector], adapters=[adapter], parameters={}, system="x")) == [
+        ("FROM", f"@{model}"),
+        ("FROM", f"@{projector}"),
+        ("ADAPTER", f"@{adapter}"),
+        ("SYSTEM", "x"),
+    ]
+    assert parsed(write(base="q:1", adapters=[adapter], parameters={})) == [("FROM", "q:1"), ("ADAPTER", f"@{adapter}")]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
 
 from fleet.codes import Code
-from fleet.errors import HostAnswered, HostError, OutcomeUnknown
+from fleet.errors import HostAnswered, HostError
 from fleet.names import Digest
 from fleet.ollama.client import Client, ModelMissing
 from fleet.ollama.limits import Limits
@@ -102,87 +102,6 @@ def test_a_blob_is_there_or_not(status: int, there: bool) -> None:
 def test_a_blob_that_cannot_be_asked_for_is_an_error() -> None:
     head = always(b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n")
     assert failing(head, lambda client: client.blob_exists(DIGEST)).code is Code.ORIGIN_REFUSED
-
-
-async def blocks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
-@pytest.mark.parametrize("status", [200, 201])
-def test_an_upload_sends_its_bytes_with_their_length(status: int) -> None:
-    _, served = asking(
-        always(reply("", status=status)), lambda client: client.upload_blob(DIGEST, blocks(b"abc", b"", b"def"), 6)
-    )
-    request = served.asked[0]
-    assert (request.method, request.path, request.body) == ("POST", f"/api/blobs/{DIGEST}", b"abcdef")
-    assert request.headers["content-length"] == "6"
-    assert "transfer-encoding" not in request.headers
-
-
-def test_an_empty_upload_is_possible() -> None:
-    _, served = asking(always(reply("", status=201)), lambda client: client.upload_blob(DIGEST, blocks(), 0))
-    assert served.asked[0].body == b""
-
-
-def test_another_digest_is_the_servers_refusal() -> None:
-    wrong = reply({"error": 'digest mismatch, expected "sha256:a", got "sha256:b"'}, status=400)
-    error = failing(always(wrong), lambda client: client.upload_blob(DIGEST, blocks(b"x"), 1))
-    assert isinstance(error, HostAnswered)
-    assert error.code is Code.DIGEST_MISMATCH
-
-
-@pytest.mark.parametrize(("size", "words"), [(2, "more bytes than announced"), (9, "ended 6 bytes before")])
-def test_content_that_changed_while_it_was_read_is_never_finished(size: int, words: str) -> None:
-    async def reads_all(_request: Request, _writer: asyncio.StreamWriter) -> bool:
-        return False
-
-    error = failing(reads_all, lambda client: client.upload_blob(DIGEST, blocks(b"ab", b"c"), size))
-    assert isinstance(error, OutcomeUnknown)
-    assert words in str(error)
-
-
-def test_what_the_source_of_an_upload_raises_is_not_the_hosts_fault() -> None:
-    async def broken() -> AsyncIterator[bytes]:
-        yield b"a"
-        raise PermissionError(13, "the file")
-
-    async def ask(client: Client) -> bool:
-        with pytest.raises(PermissionError):
-            await client.upload_blob(DIGEST, broken(), 5)
-        return True
-
-    assert asking(always(reply("", status=201)), ask)[0]
-
-
-def test_an_upload_that_breaks_off_is_done_if_the_blob_is_there() -> None:
-    head = b"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n"
-    _, served = asking(
-        in_turn(b"HTTP/1.1 2", head), lambda client: client.upload_blob(DIGEST, blocks(b"x"), 1), CLOSING
-    )
-    assert [request.method for request in served.asked] == ["POST", "HEAD"]
-
-
-CLOSING = Limits(upload_silence=0.2)
-
-
-def test_an_upload_that_breaks_off_without_a_blob_is_unknown() -> None:
-    head = b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"
-    error = failing(in_turn(b"HTTP/1.1 2", head), lambda client: client.upload_blob(DIGEST, blocks(b"x"), 1), CLOSING)
-    assert isinstance(error, OutcomeUnknown)
-    error = failing(
-        in_turn(b"HTTP/1.1 2", b"rubbish\r\n\r\n"), lambda c: c.upload_blob(DIGEST, blocks(b"x"), 1), CLOSING
-    )
-    assert isinstance(error, OutcomeUnknown)
-
-
-def test_a_slow_upload_lives_as_long_as_blocks_are_taken() -> None:
-    async def slow() -> AsyncIterator[bytes]:
-        for _ in range(6):
-            await asyncio.sleep(0.05)
-            yield b"x"
-
-    asking(always(reply("", status=201)), lambda client: client.upload_blob(DIGEST, slow(), 6), CLOSING)
 
 
 def test_a_load_says_how_long_and_with_what() -> None:

@@ -14,7 +14,7 @@ import pytest
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError
 from fleet.names import Digest
-from fleet.ollama import shown
+from fleet.ollama import quantize, shown
 from fleet.ollama.client import Client, ModelMissing
 from fleet.ollama.request import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest, OldCreateRequest
 from fleet.ollama.versions import Capability, Version, has
@@ -131,7 +131,7 @@ EXPECTED = {
     "create-quantize-f32": "SERVER_REFUSED",
     "create-quantize-unknown": "SERVER_REFUSED",
     "create-junk-file": "SERVER_REFUSED",
-    "create-gguf-missing-blob": "ERROR_LINE",
+    "create-gguf-missing-blob": "BLOB_VANISHED",
     "create-missing-base-over-existing": "SOURCE_NOT_THERE",
     "create-from-case": "SOURCE_NOT_THERE",
     "copy-missing": "SERVER_REFUSED",
@@ -160,6 +160,21 @@ def test_recorded_errors_mean_the_same_in_every_version(path: Path) -> None:
     }
     assert wrong == {}
     assert len(EXPECTED.keys() & seen.keys()) >= 18
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: str(path.stem))
+def test_what_a_server_quantized_or_would_not_is_known_beforehand(path: Path) -> None:
+    version = Version.parse(path.stem)
+    results = {exchange["step"]: result for exchange, result in played(path)}
+    for step, wanted, source in (
+        ("create-quantize-file", "q8_0", "F16"),
+        ("create-quantize-from", "q8_0", "F16"),
+        ("create-quantize-f32", "q8_0", "F32"),
+        ("create-quantize-unknown", "q9_9", "F16"),
+        ("create-quantize-quantized", "q4_K_M", "Q8_0"),
+    ):
+        failed = isinstance(results[step], HostError)
+        assert (quantize.why_not(wanted, source, version) is not None) is failed, step
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: str(path.stem))
@@ -198,6 +213,7 @@ def test_the_shapes_hold_what_was_recorded(path: Path) -> None:
     assert model.licenses == ("MIT one",)
     assert shown.read(results["show-self"]).licenses == ("MIT one", "MIT two")
     assert model.parent_model == "tiny:latest"
+    assert (model.quantization, shown.read(results["show-quantize"]).quantization) == ("", "Q8_0")
     assert model.context_length == 2048
     assert model.weights == shown.weights(results["show-gguf"])
     assert len(model.weights) == 1

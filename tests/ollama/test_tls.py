@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from fleet.codes import Code
-from fleet.errors import HostUnreachable, OutcomeUnknown
+from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
+from fleet.ollama.client import Uploaded
 from fleet.ollama.credentials import Trust, tls_context
 from fleet.ollama.limits import NO_RETRIES, Limits
 from tests.ollama.sockets import STREAM_HEAD, Request, Served, always, line, reply, serving
+from tests.ollama.uploads import DIGEST, MIB, MUCH, THERE, Blocks, Taking, Upload, taking, taking_all
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program makes the certificates")
 VERSION = always(reply({"version": "0.32.15"}))
@@ -165,6 +167,51 @@ def test_a_stream_cut_over_tls_is_cut_and_not_distrusted(folder: Path) -> None:
             return failed.value
 
     assert asyncio.run(run()).code is Code.STREAM_CUT
+
+
+def sent(context: ssl.SSLContext, trust: Trust | None, handle: Taking, blocks: Blocks) -> Uploaded:
+    async def run() -> Uploaded:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        async with taking(handle, tls=context) as host, host.client(tls=trust) as client:
+            return await client.upload_blob(DIGEST, blocks, blocks.size)
+
+    return asyncio.run(run())
+
+
+def test_an_upload_goes_to_whom_is_trusted_under_the_name_that_is_given(folder: Path) -> None:
+    named = Trust(ca_file=str(folder / "ca.pem"), server_name="elsewhere.internal")
+    blocks = Blocks(3 * MIB + 1)
+    assert sent(server_context(folder, "elsewhere"), named, taking_all(blocks.size), blocks) is Uploaded.SENT
+
+
+def test_an_upload_shows_the_client_certificate(folder: Path) -> None:
+    context = server_context(folder, "server", wants_client=True)
+    authority = str(folder / "ca.pem")
+    certain = Trust(authority, str(folder / "client.pem"), str(folder / "client.key"))
+    assert sent(context, certain, taking_all(MIB), Blocks(MIB)) is Uploaded.SENT
+    with pytest.raises(HostError):
+        sent(context, Trust(authority), taking_all(MIB), Blocks(MIB))
+
+
+@pytest.mark.parametrize("server", ["server", "expired"])
+def test_nothing_is_sent_to_whom_is_not_trusted(folder: Path, server: str) -> None:
+    authority = "stranger.pem" if server == "server" else "ca.pem"
+    blocks = Blocks(MIB)
+    with pytest.raises(HostUnreachable) as failed:
+        sent(server_context(folder, server), Trust(ca_file=str(folder / authority)), taking_all(MIB), blocks)
+    assert failed.value.code is Code.TLS_FAILED
+    assert blocks.asked == 0
+
+
+def test_an_early_answer_is_heard_over_tls_too(folder: Path) -> None:
+    async def at_once(upload: Upload) -> None:
+        await upload.say(THERE)
+        await upload.reader.read()
+
+    blocks = Blocks(MUCH)
+    trust = Trust(ca_file=str(folder / "ca.pem"))
+    assert sent(server_context(folder, "server"), trust, at_once, blocks) is Uploaded.THERE
+    assert blocks.asked < MUCH
 
 
 def test_a_certificate_that_was_replaced_makes_a_new_context(folder: Path, tmp_path: Path) -> None:

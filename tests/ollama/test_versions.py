@@ -60,6 +60,10 @@ def test_versions_compare_by_number_and_not_by_text() -> None:
         (Capability.CREATE_DESTROYS, "0.12.6", "0.12.5"),
         (Capability.CREATE_DESTROYS, "0.5.4", "0.5.5"),
         (Capability.DRAFT, "0.24.0", "0.30.0"),
+        (Capability.SPLIT_GGUF, "0.24.0", "0.30.0"),
+        (Capability.NESTED_FILES, "0.24.0", "0.30.0"),
+        (Capability.QUANTIZE_SHORT, "0.6.8", "0.7.0"),
+        (Capability.QUANTIZE_BF16, "0.22.0", "0.22.1"),
     ],
 )
 def test_a_capability_begins_and_ends_with_its_release(capability: Capability, without: str, with_it: str) -> None:
