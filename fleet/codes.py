@@ -186,8 +186,8 @@ class Code(Enum):
     DIGEST_MISMATCH = Explained(
         212,
         "what arrived has another digest",
-        "The download was damaged on its way; the server dropped it.",
-        "The next run downloads it again; if it repeats, suspect the disk or a proxy.",
+        "It was damaged on its way. A download is dropped; of an upload the server keeps what arrived, as another blob.",
+        "The next run transfers it again; if it repeats, suspect a proxy, the network, or the host's memory or disk.",
         "later",
     )
     REGISTRY_WITHOUT_REDIRECT = Explained(
@@ -252,6 +252,50 @@ class Code(Enum):
         "A signal asked fleet to stop.",
         "Run again. A download goes on from its bytes, which the host keeps.",
         "observe",
+    )
+    BLOB_VANISHED = Explained(
+        222,
+        "a blob that the model is made of is not on the host",
+        "It was uploaded or listed before and removed since: a restart of the server prunes what no model uses, and a"
+        " delete removes what it held.",
+        "Run again: fleet uploads it anew. Set OLLAMA_NOPRUNE on a server that restarts often.",
+        "later",
+    )
+    PIN_NOT_BROUGHT = Explained(
+        223,
+        "the pull brought another content than was accepted",
+        "The tag moved between the question and the pull, or the host pulls from elsewhere than fleet asks.",
+        "What came was taken away again, and a former content put back. Accept the new one by `fleet lock --upgrade` or"
+        " another `pin`.",
+        "never",
+    )
+    CHECK_FAILED = Explained(
+        224,
+        "the model did not answer as its `check` wants",
+        "It was asked the questions of its entry, and an answer was not as expected.",
+        "Mend the model or its `check`; `fleet check` asks again. No alias is pointed to it meanwhile.",
+        "never",
+    )
+    NOT_PUBLISHED = Explained(
+        225,
+        "the registry does not serve what was pushed",
+        "The push ended with success, and the registry answers with another content.",
+        "Look at the registry: somebody else may push to the same name.",
+        "observe",
+    )
+    FILE_CHANGED = Explained(
+        226,
+        "a file on this machine changed while it was sent",
+        "It is another one than when the manifests were read, or became one on the way; nothing was made from it.",
+        "Run again once nothing writes it any more.",
+        "never",
+    )
+    NO_MODEL_SERVED = Explained(
+        227,
+        "what the registry serves is no model",
+        "The name leads to an index, to an image of another kind, or to an answer that is no image manifest at all.",
+        "Check the name; `url` and `mirror` under `registries` have to lead to a registry.",
+        "never",
     )
     FIELD_NEEDS_NEWER_SERVER = Explained(
         301,
@@ -334,7 +378,29 @@ class Code(Enum):
         312,
         "not provable from what the host shows",
         "The server's reply cannot tell whether the model was made from these inputs.",
-        "Nothing need be done; delete the model to have it built anew.",
+        "`fleet adopt` records it as it is, so that later changes are noticed; `fleet apply --rebuild-unverified` builds"
+        " it anew.",
+        "never",
+    )
+    PIN_NOT_SERVED = Explained(
+        313,
+        "the registry no longer serves the content that was accepted",
+        "The tag moved: a pull would bring something else than the pin or the lock file says, so it is not begun.",
+        "Accept the new content by `fleet lock --upgrade` or another `pin`, or name a registry that keeps the old one.",
+        "never",
+    )
+    DISK_TOO_SMALL = Explained(
+        314,
+        "the model does not fit on the host's disk",
+        "What is there and what is to come pass `capacity.disk`; former contents are kept until the new are verified.",
+        "Declare models `absent`, raise `capacity.disk`, or narrow the entry by `where`.",
+        "never",
+    )
+    CANNOT_QUANTIZE = Explained(
+        315,
+        "this server's version cannot make that level of quantization",
+        "Servers know different levels, and quantize from F16 and BF16 alone.",
+        "Choose another level by `overrides`, or quantize the file beforehand.",
         "never",
     )
     MANIFEST_WRONG = Explained(
@@ -363,6 +429,34 @@ class Code(Enum):
         "the command line is wrong",
         "An option or argument is unknown, missing or has an impossible value.",
         "See `fleet VERB --help`.",
+        "never",
+    )
+    WEIGHTS_WRONG = Explained(
+        405,
+        "a local file of weights cannot be used",
+        "It cannot be read, changed while it was read, or is not what its `sha256` says.",
+        "Mend or download the file; `git lfs pull` fetches what a checkout left out.",
+        "never",
+    )
+    NOT_LOCKED = Explained(
+        406,
+        "a model follows the lock file, and the lock file does not have it",
+        "`update: locked` installs only what a person accepted, and nobody did yet.",
+        "Run `fleet lock`, read what it wrote, and commit it.",
+        "never",
+    )
+    LOCK_FILE_WRONG = Explained(
+        407,
+        "the lock file is not as fleet writes it",
+        "A line was edited, is of another version of fleet, or holds the marks of a merge conflict.",
+        "Take it from version control, or remove it and run `fleet lock`, which accepts what registries serve now.",
+        "never",
+    )
+    HOSTS_DISAGREE = Explained(
+        408,
+        "hosts hold different contents of one model",
+        "`fleet lock --from-hosts` accepts what hosts run, and they do not run the same.",
+        "Narrow `-l` to hosts that agree, or bring them to one content first.",
         "never",
     )
     TOO_MANY_DELETES = Explained(
@@ -424,10 +518,11 @@ class Code(Enum):
     STATE_UNUSABLE = Explained(
         602,
         "the state folder, or a file in it, cannot be used",
-        "What `state_dir` names is no folder, cannot be made, read or written, belongs to another user or is writable by"
-        " others; or the file of what fleet remembers is damaged or of another version of fleet, or the lock cannot be taken.",
-        "Mend owner and permissions, or name another folder, on a local disk, by `state_dir`. Move a damaged file away:"
-        " fleet starts a new one and looks at the hosts.",
+        "What `state_dir` names is no folder, cannot be made, read or written, is a link, belongs to another user or is"
+        " writable by others; or the file of what fleet remembers was written by a newer fleet, the disk is full, or the"
+        " lock cannot be taken.",
+        "Do what the hint says: mend owner and permissions, make room, upgrade fleet, or name another folder, on a local"
+        " disk, by `state_dir`. A file that is moved away is begun anew.",
         "never",
     )
     INTERNAL = Explained(
@@ -450,6 +545,13 @@ class Code(Enum):
         "Another process listens on one of its ports, or the inventory cannot be written.",
         "Name other ports: `--port 0`, `--registry-port 0` and `--control-port 0` let the system choose.",
         "later",
+    )
+    FILE_KEPT = Explained(
+        606,
+        "a file is there already, or cannot be written",
+        "What fleet writes for a person to keep replaces nothing unless that is asked for.",
+        "Name another file or folder by `--out`, or say `--force`.",
+        "never",
     )
 
     @property

@@ -79,10 +79,11 @@ class ModelName:
 @lru_cache(maxsize=65536)
 def _parse(text: str) -> ModelName:
     if "@" in text:
-        name = text.partition("@")[0]
+        name, _, digest = text.partition("@")
+        pin = digest if _DIGEST.match(digest) else "sha256:…"
         raise InvalidName(
             f"`{text}`: a digest is no part of a model name",
-            hint=f"write `{name}`: pins to a digest are not supported yet" if name else None,
+            hint=f'write `{name}` with `pull: {{pin: "{pin}"}}`' if name else None,
         )
     if "://" in text:
         raise InvalidName(f"`{text}`: a model name has no scheme", hint=f"write `{text.partition('://')[2]}`")

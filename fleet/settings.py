@@ -29,6 +29,7 @@ class Kind(StrEnum):
     SIZE = "size"
     SHARE = "number or percentage"
     FOLDER = "absolute path"
+    FLAG = "true or false"
 
 
 def _setting(default: T, kind: Kind, about: str, *, least: float = 0) -> T:
@@ -126,6 +127,19 @@ class Settings:
         "How often a host is asked what is in memory while an unload is waited for.",
         least=0.001,
     )
+    uploads: int = _setting(
+        4,
+        Kind.COUNT,
+        "How many files are sent at once over the whole fleet; uploads of one file are sent together, so that it is"
+        " read once for several hosts.",
+        least=1,
+    )
+    ask_registries: bool = _setting(
+        True,  # a field's default
+        Kind.FLAG,
+        "Whether fleet itself asks registries: for sizes before a pull, for tags that moved, for what was pushed."
+        " Without, sizes are not known beforehand, and what came is compared afterwards alone.",
+    )
     allow_unreachable: str = _setting(
         "0",
         Kind.SHARE,
@@ -139,8 +153,8 @@ class Settings:
     grace: float = _setting(
         20.0,
         Kind.DURATION,
-        "How long creates and loads may take to finish after the first interrupt; downloads are left at once and keep"
-        " their bytes.",
+        "How long uploads, creates and loads may take to finish after the first interrupt; downloads are left at once"
+        " and keep their bytes.",
     )
     lock_timeout: float = _setting(
         0.0,
@@ -151,8 +165,8 @@ class Settings:
     state_dir: str = _setting(
         "",
         Kind.FOLDER,
-        "Where fleet remembers its passes, private to the user. Default: `$STATE_DIRECTORY`, else"
-        " `$XDG_STATE_HOME/ollama-fleet`, else `~/.local/state/ollama-fleet`.",
+        "Where fleet keeps what it remembers (`docs/state.md`): a folder that is private to the user, on a local disk."
+        " Default: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/ollama-fleet`, else `~/.local/state/ollama-fleet`.",
     )
     """Never empty in what `resolve` gives."""
     credentials_dir: str | None = _setting(
@@ -256,6 +270,8 @@ def written(kind: Kind, value: object) -> str | None:
     """A value as it could stand in a settings file."""
     if value is None or value == "":
         return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if kind is Kind.DURATION and isinstance(value, float):
         return show_duration(value)
     if kind is Kind.SIZE and isinstance(value, int):
@@ -278,6 +294,10 @@ def _read(name: str, text: str) -> object:
     if kind is Kind.SHARE:
         share(text, 0)
         return text
+    if kind is Kind.FLAG:
+        if text not in {"true", "false"}:
+            raise InvalidQuantity(f"`{text[:80]}` is neither `true` nor `false`")
+        return text == "true"
     if kind is Kind.FOLDER:
         if not text.startswith("/"):
             raise InvalidQuantity(f"`{text[:200]}` is no absolute path")

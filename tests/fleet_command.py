@@ -120,6 +120,8 @@ class FleetCommand:
             "HOME": home,
             "XDG_STATE_HOME": f"{home}/state",
             "XDG_CONFIG_HOME": f"{home}/config",
+            # A test that wants the registry asked has the simulator's inventory, where that is on loopback.
+            "OLLAMA_FLEET_ASK_REGISTRIES": "false",
             "COLUMNS": "100",
             "LANG": "C.UTF-8",
             "TERM": "dumb",

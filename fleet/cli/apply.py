@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
         "apply",
         "Looks at the hosts, shows the plan, asks, carries it out, and looks again to prove it. Elsewhere than on a"
         " terminal it needs `--yes` or a saved plan.",
-        epilog="An interrupt starts nothing new: downloads are left at once and keep their bytes, creates and loads may"
-        " take up to `grace` to end, a setting of 20s by default. A second one ends at once.",
+        epilog="An interrupt starts nothing new: downloads are left at once and keep their bytes, uploads, creates and"
+        " loads may take up to `grace` to end, a setting of 20s by default. A second one ends at once.",
     )
     plan = parser.add_argument(
         "plan",
@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
     options.sources(parser)
     options.selection(parser)
     options.guards(parser)
+    options.contents(parser, rebuild=True)
     options.run_settings(parser, lock=True)
     options.output(parser, content=True)
     parser.set_defaults(run=run)
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         return apply_work(work_of(saved_arguments(arguments), settings, arguments).work, arguments)
     _refuse_beside_plan(arguments)
     saved = read(arguments.plan)
-    return apply_work(work_of(saved.arguments, settings).work, arguments, saved)
+    return apply_work(work_of(saved.arguments, settings, rehash=arguments.rehash).work, arguments, saved)
 
 
 def _refuse_beside_plan(arguments: argparse.Namespace) -> None:
@@ -67,6 +68,8 @@ def _refuse_beside_plan(arguments: argparse.Namespace) -> None:
             ("--max-deletes", arguments.max_deletes is not None),
             ("--accept-emptied", arguments.accept_emptied),
             ("--accept-shrunk", arguments.accept_shrunk),
+            ("--lock-file", arguments.lock_file),
+            ("--rebuild-unverified", arguments.rebuild_unverified),
         )
         if value
     ]

@@ -8,25 +8,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
+from fleet.cli.alone import alone
 from fleet.cli.command import message_of
 from fleet.cli.consent import ask, can_ask
-from fleet.cli.interruptible import run_until_signal
+from fleet.cli.planning import note, planned
 from fleet.cli.show_result import listener_of, paint_of, show_report
 from fleet.cli.streams import DataMeanwhile, coloured, data, is_terminal, talk
-from fleet.errors import ExitCode, LockError
+from fleet.errors import ExitCode
 from fleet.quantities import share, show_duration
 from fleet.reconcile.progress import Listener
 from fleet.reconcile.report import Report, exit_code
-from fleet.reconcile.run import DEFAULT_NAME, Pass, carry_out, make_plan
+from fleet.reconcile.run import Pass, carry_out
 from fleet.reconcile.saved import SavedPlan, match
 from fleet.reconcile.step import Plan
 from fleet.reconcile.stop import Stop
 from fleet.render.plan import plan_text
-from fleet.settings import Settings
-from fleet.state.lock import RunLock
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
@@ -39,8 +37,8 @@ def apply_work(work: Pass, arguments: argparse.Namespace, saved: SavedPlan | Non
     settings = work.settings
     lines = DataMeanwhile()
     listener = listener_of(arguments, lines)
-    with _alone(settings, work.desired.name):
-        plan = run_until_signal(make_plan(work, listener))
+    with alone(settings, work.desired.name):
+        plan = planned(work, listener)
         if saved is not None:
             plan = match(saved, plan)
         _show_before(plan, arguments, lines)
@@ -50,24 +48,11 @@ def apply_work(work: Pass, arguments: argparse.Namespace, saved: SavedPlan | Non
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=True)
     show_report(report, code, arguments)
+    note(each for each in report.notes if each not in plan.notes)
     if report.not_remembered is not None:
         talk(message_of(report.not_remembered))
     lines.end()
     return code
-
-
-@contextmanager
-def _alone(settings: Settings, name: str) -> Iterator[None]:
-    """Holds the lock of the fleet. Raises `LockError`, which says whose lock it is, and `StateError`."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(RunLock(settings.state_dir, name, settings.lock_timeout))
-        except LockError as error:
-            hint = error.hint or ""
-            if name == DEFAULT_NAME:
-                hint += "; fleets that share no host are told apart by `name:` in their inventories"
-            raise LockError(f"{error}, the lock of the fleet `{name}`", code=error.code, hint=hint) from error
-        yield
 
 
 def _show_before(plan: Plan, arguments: argparse.Namespace, lines: DataMeanwhile) -> None:
@@ -119,8 +104,8 @@ async def _under_signals(
             os._exit(_CODES[number])
         stop.request(_CODES[number])
         say(
-            "stopping: nothing new is begun; downloads are left at once and keep their bytes, creates and loads may take"
-            f" up to {show_duration(work.settings.grace)} to end; a second signal ends at once\n"
+            "stopping: nothing new is begun; downloads are left at once and keep their bytes, uploads, creates and loads"
+            f" may take up to {show_duration(work.settings.grace)} to end; a second signal ends at once\n"
         )
 
     loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from fleet.cli.parser import build, parse
 from fleet.cli.streams import data, talk
 from fleet.codes import Code
 from fleet.errors import ExitCode, FleetError, UsageError
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 
 _LINE = 2000
 """Characters of one line of a message."""

@@ -7,6 +7,7 @@ import sys
 from fleet.cli.streams import talk
 from fleet.codes import Code
 from fleet.errors import GuardError
+from fleet.reconcile.guard import takes_away
 from fleet.reconcile.step import Action, Plan
 from fleet.render.words import counted
 
@@ -27,7 +28,7 @@ def ask(plan: Plan) -> None:
             code=Code.NOT_CONFIRMED,
             hint="say `--yes`, or save the plan with `fleet plan --save FILE` and apply that file",
         )
-    deletes = sum(step.action is Action.DELETE for step in plan.steps)
+    deletes = sum(step.action is Action.DELETE and takes_away(step) for step in plan.steps)
     what = f"{counted(len(plan.steps), 'step')}, {counted(deletes, 'model')} deleted" if deletes else ""
     answers = f"`yes`, or the number of models that are deleted ({what})" if deletes else "`yes`"
     talk(f"Carry this plan out? Only {answers} goes on: ")

@@ -107,11 +107,15 @@ def _write_inventory(simulation: Simulation, path: Path) -> None:
 
 def _on_default_ports(simulation: Simulation, path: Path) -> None:
     """The inventory for the ports on which `fleet simulate` serves the scenario."""
-    from fleet.cli.simulate import DEFAULT_PORT
+    from fleet.cli.simulate import DEFAULT_PORT, DEFAULT_REGISTRY_PORT
 
+    ports = {host.url: DEFAULT_PORT + number for number, host in enumerate(simulation.hosts.values())}
+    for number, url in enumerate(simulation.registry_urls().values(), start=1):
+        ports[url] = DEFAULT_REGISTRY_PORT + number
     text = path.read_text(encoding="utf-8")
-    for number, host in enumerate(simulation.hosts.values()):
-        text = text.replace(f"{host.url}\n", f"http://127.0.0.1:{DEFAULT_PORT + number}\n")
+    for url, port in ports.items():
+        text = text.replace(f"{url}\n", f"http://127.0.0.1:{port}\n")
+    text = text.replace(f"{simulation.registry_name}:\n", f"localhost:{DEFAULT_REGISTRY_PORT}:\n")
     path.write_text(text, encoding="utf-8")
 
 

@@ -55,6 +55,19 @@ def sources(parser: argparse.ArgumentParser) -> None:
 def selection(parser: argparse.ArgumentParser) -> None:
     """Which part of it the run is about."""
     group = parser.add_argument_group("which part of it", "Filters choose; they never change what is desired.")
+    hosts(group)
+    group.add_argument(
+        "--model",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only models whose name matches, and what those need; may be given several times",
+    )
+
+
+def hosts(group: argparse._ActionsContainer) -> None:
+    """Which hosts of the inventory."""
     group.add_argument(
         "--host",
         dest="hosts",
@@ -68,14 +81,6 @@ def selection(parser: argparse.ArgumentParser) -> None:
         dest="selector",
         metavar="SELECTOR",
         help="only hosts that the selector matches, written as in `where`: `site=tokyo,vram>=48GB`",
-    )
-    group.add_argument(
-        "--model",
-        dest="models",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="only models whose name matches, and what those need; may be given several times",
     )
 
 
@@ -102,27 +107,58 @@ def guards(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def contents(parser: argparse.ArgumentParser, *, rebuild: bool = False) -> None:
+    """What contents count as accepted, and what is known of local files."""
+    group = parser.add_argument_group("contents")
+    a_path(
+        group.add_argument(
+            "--lock-file",
+            metavar="FILE",
+            help="the lock file; default `ollama-fleet.lock` beside the first manifest",
+        )
+    )
+    group.add_argument(
+        "--rehash", action="store_true", help="read every local file anew instead of trusting what was hashed before"
+    )
+    if rebuild:
+        group.add_argument(
+            "--rebuild-unverified",
+            action="store_true",
+            help="build created models anew that neither evidence nor the host's answer proves",
+        )
+
+
 def run_settings(parser: argparse.ArgumentParser, *, lock: bool = False) -> None:
     """Settings that are often wanted for one run; `fleet settings` lists all of them."""
     group = parser.add_argument_group("settings")
     settings_file(group)
-    group.add_argument("--parallelism", metavar="N", help="how many hosts are worked on at once; default 32")
-    group.add_argument(
-        "--allow-unreachable",
-        metavar="N|P%",
-        help="how many hosts may be unobserved before the exit code is 7: a number or a percentage; default 0",
-    )
+    how_many(group)
     group.add_argument(
         "--wait",
         metavar="DURATION",
         help="how long to ask hosts again that do not answer yet, such as `90s`; default 0s",
     )
     if lock:
-        group.add_argument(
-            "--lock-timeout",
-            metavar="DURATION",
-            help="how long to wait for another run on the same fleet to end, such as `5m`; default 0s",
-        )
+        lock_timeout(group)
+
+
+def how_many(group: argparse._ActionsContainer) -> None:
+    """How many hosts at once, and how many may be missing."""
+    group.add_argument("--parallelism", metavar="N", help="how many hosts are worked on at once; default 32")
+    group.add_argument(
+        "--allow-unreachable",
+        metavar="N|P%",
+        help="how many hosts may be unobserved before the exit code is 7: a number or a percentage; default 0",
+    )
+
+
+def lock_timeout(group: argparse._ActionsContainer) -> None:
+    """How long the lock of the fleet may be another run's."""
+    group.add_argument(
+        "--lock-timeout",
+        metavar="DURATION",
+        help="how long to wait for another run on the same fleet to end, such as `5m`; default 0s",
+    )
 
 
 def settings_file(group: argparse._ActionsContainer) -> None:

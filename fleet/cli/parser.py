@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 from fleet.cli.main import SHELLS, VERBS
@@ -58,7 +59,9 @@ def build(verbs: Iterable[str]) -> Parser:
     parser.add_argument("--print-completion", choices=SHELLS, metavar="SHELL", help="print a completion script")
     subparsers = parser.add_subparsers(metavar="VERB", dest="verb", parser_class=Parser)
     for verb in verbs:
-        import_module(f"fleet.cli.{verb}").add_parser(subparsers)
+        # A verb that is a word of Python's own has a module that other modules can import all the same.
+        module = f"{verb}_" if iskeyword(verb) else verb
+        import_module(f"fleet.cli.{module}").add_parser(subparsers)
         parser.verbs[verb] = subparsers.choices[verb]
     return parser
 

@@ -22,6 +22,7 @@ def add_parser(subparsers: Any) -> None:
     options.sources(parser)
     options.selection(parser)
     options.guards(parser)
+    options.contents(parser, rebuild=True)
     options.run_settings(parser)
     options.output(parser, content=True)
     parser.set_defaults(run=run)
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code by `design.md` 10."""
     from fleet.cli.configuration import settings_of
-    from fleet.cli.interruptible import run_until_signal
+    from fleet.cli.planning import planned
     from fleet.cli.show_result import listener_of, show_plan
     from fleet.cli.streams import DataMeanwhile, talk
     from fleet.cli.work import saved_arguments, work_of
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.errors import UsageError
     from fleet.quantities import share
     from fleet.reconcile.report import exit_code
-    from fleet.reconcile.run import make_plan, report_of
+    from fleet.reconcile.run import report_of
     from fleet.reconcile.saved import save
 
     if arguments.save and "-" in (*arguments.files, *arguments.inventory):
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments).settings
     work = work_of(saved_arguments(arguments), settings, arguments)
     lines = DataMeanwhile()
-    plan = run_until_signal(make_plan(work.work, listener_of(arguments, lines)))
+    plan = planned(work.work, listener_of(arguments, lines))
     if arguments.save:
         save(plan, work.arguments, arguments.save)
     report = report_of(plan)

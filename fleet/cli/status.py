@@ -18,6 +18,7 @@ def add_parser(subparsers: Any) -> None:
     )
     options.sources(parser)
     options.selection(parser)
+    options.contents(parser)
     options.run_settings(parser)
     options.output(parser, ("text", "json"))
     parser.set_defaults(run=run, show_content=False)
@@ -26,18 +27,18 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code by `design.md` 10, as of a plan."""
     from fleet.cli.configuration import settings_of
-    from fleet.cli.interruptible import run_until_signal
+    from fleet.cli.planning import planned
     from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
     from fleet.cli.work import saved_arguments, work_of
     from fleet.quantities import share
     from fleet.reconcile.report import exit_code
-    from fleet.reconcile.run import make_plan, report_of
+    from fleet.reconcile.run import report_of
     from fleet.render.status import status_document, status_text
 
     settings = settings_of(arguments).settings
     work = work_of(saved_arguments(arguments), settings, arguments).work
-    report = report_of(run_until_signal(make_plan(work, plain_listener(arguments))))
+    report = report_of(planned(work, plain_listener(arguments)))
     plan = report.plan
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=False)

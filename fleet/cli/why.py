@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("host", metavar="HOST", help="a host of the inventory")
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a model name, in any of its spellings")
     options.sources(parser)
+    options.contents(parser)
     options.run_settings(parser)
     options.output(parser, ("text", "json"), content=True)
     parser.set_defaults(run=run)
@@ -35,14 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from fleet.cli.configuration import settings_of
-    from fleet.cli.interruptible import run_until_signal
+    from fleet.cli.planning import planned
     from fleet.cli.selection import host_of
     from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
     from fleet.cli.work import saved_arguments, work_of
     from fleet.quantities import share
     from fleet.reconcile.report import exit_code
-    from fleet.reconcile.run import Selection, make_plan, report_of
+    from fleet.reconcile.run import Selection, report_of
     from fleet.render.held_back import held_back
     from fleet.render.why import why_document, why_text
     from fleet.render.writing import written
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     work = work_of(saved_arguments(arguments), settings, arguments).work
     desired = host_of(arguments.host, work.desired)
     only = replace(work, selection=Selection(hosts=(desired.host.name,)))
-    report = report_of(run_until_signal(make_plan(only, plain_listener(arguments))))
+    report = report_of(planned(only, plain_listener(arguments)))
     found, held = report.plan.hosts[0], held_back(report.plan)
     if arguments.output == "json":
         text = written(why_document(desired, found, model, held=held, show_content=arguments.show_content))

@@ -23,11 +23,15 @@ class Work:
     arguments: SavedArguments
 
 
-def work_of(arguments: SavedArguments, settings: Settings, named: argparse.Namespace | None = None) -> Work:
-    """Loads everything; contacts no host. Raises `InputError` and `UsageError`.
+def work_of(
+    arguments: SavedArguments, settings: Settings, named: argparse.Namespace | None = None, *, rehash: bool = False
+) -> Work:
+    """Loads everything and hashes local files; contacts no host. Raises `InputError` and `UsageError`.
 
     `named` is the command line, for faults to name files as the user did; a saved plan has its own names.
     """
+    from fleet.cli.accepted import locked_of
+    from fleet.cli.hashing import hashed
     from fleet.manifest.desired import fingerprint
     from fleet.reconcile.plan import Allowance
     from fleet.reconcile.run import Selection
@@ -43,14 +47,25 @@ def work_of(arguments: SavedArguments, settings: Settings, named: argparse.Names
     if named is not None:
         # A saved plan that names what is no longer there does not fit any more, which is found out by planning.
         check_names(arguments, desired)
+    locked = locked_of(desired, arguments.lock_file, arguments.manifests)
+    desired = hashed(desired, settings, rehash=rehash or (named is not None and getattr(named, "rehash", False)))
     allowance = Allowance(
         arguments.max_deletes, frozenset(map(HostName, arguments.accept_emptied)), arguments.accept_shrunk
     )
     selection = Selection(arguments.hosts, arguments.selector, arguments.models)
     paths = (*arguments.manifests, *arguments.inventory)
-    return Work(
-        Pass(desired, fingerprint(desired), settings, selection, allowance, paths, arguments.self_name), arguments
+    work = Pass(
+        desired,
+        fingerprint(desired),
+        settings,
+        selection,
+        allowance,
+        paths,
+        self_name=arguments.self_name,
+        locked=locked,
+        rebuild_unverified=arguments.rebuild_unverified,
     )
+    return Work(work, arguments)
 
 
 def saved_arguments(arguments: argparse.Namespace) -> SavedArguments:
@@ -68,6 +83,8 @@ def saved_arguments(arguments: argparse.Namespace) -> SavedArguments:
         max_deletes=getattr(arguments, "max_deletes", None),
         accept_emptied=tuple(getattr(arguments, "accept_emptied", ())),
         accept_shrunk=getattr(arguments, "accept_shrunk", False),
+        lock_file=_absolute(arguments.lock_file) if getattr(arguments, "lock_file", None) else None,
+        rebuild_unverified=getattr(arguments, "rebuild_unverified", False),
     )
 
 

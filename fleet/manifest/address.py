@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleet.endpoint import Endpoint, EndpointError
-from fleet.manifest.faults import Misread
+from fleet.manifest.faults import Misread, shown
 from fleet.manifest.ranges import filled_with
 
 
@@ -26,6 +26,16 @@ def check_template(text: str) -> str:
     # A name may stand where no number may, and a number where no name may, as for a port.
     check_address(filled_with(text, "1" if _sound(filled_with(text, "1")) else "x"))
     return text
+
+
+def registry_url(text: str) -> str:
+    """The address at which a registry is asked, in one spelling. Raises `Misread` for more than scheme, host and port."""
+    if "://" not in text:
+        raise Misread("a registry's address begins with http:// or https://", hint=f"write `https://{shown(text)}`")
+    endpoint = _endpoint(check_address(text))
+    if endpoint.prefix:
+        raise Misread("a registry's address has no path", hint=f"end it as `{endpoint.origin}`")
+    return endpoint.origin
 
 
 def comparable(text: str) -> str:

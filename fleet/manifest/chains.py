@@ -16,8 +16,10 @@ from fleet.names import HostName, ModelName
 def source_of(item: Item) -> ModelName | None:
     """The model that an item is a copy of or is made from."""
     match item.source:
-        case Alias(source=name) | Create(base=name):
+        case Alias(source=name):
             return name
+        case Create(base=base):
+            return base
         case _:
             return None
 

@@ -47,7 +47,7 @@ def examine(loaded: Loaded) -> tuple[Desired, tuple[Fault, ...]]:
 
 def _work_out(loaded: Loaded, faults: Faults) -> dict[HostName, HostDesired]:
     reach = Reach(loaded.hosts, faults, partial=loaded.partial)
-    making = Making(loaded.texts, loaded.registries, faults)
+    making = Making(loaded, faults, only=_myself(loaded))
     by_name: dict[str, list[Said]] = {}
     reach.documents(loaded.entries)
     for entry in loaded.entries:
@@ -71,6 +71,11 @@ def _work_out(loaded: Loaded, faults: Faults) -> dict[HostName, HostDesired]:
     if loaded.self_name is not None:
         return {loaded.self_name: hosts_desired[loaded.self_name]}
     return hosts_desired
+
+
+def _myself(loaded: Loaded) -> Hosts | None:
+    """The host that this machine is, where only that one counts: files for the others need not be here."""
+    return None if loaded.self_name is None else 1 << list(loaded.hosts).index(loaded.self_name)
 
 
 def _without_overlap(said: list[Said], reach: Reach, faults: Faults) -> list[Said]:

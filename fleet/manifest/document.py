@@ -9,7 +9,7 @@ from typing import Any, Final
 from fleet.manifest.faults import Faults, quoted, shown
 from fleet.manifest.glob import is_glob
 from fleet.manifest.inventory import NamePattern
-from fleet.manifest.inventory_format import FILE_ROOTS, GROUPS, HOSTS, POLICY, REGISTRIES
+from fleet.manifest.inventory_format import FILE_ROOTS, GROUPS, HOSTS, LOCK_FILE, POLICY, REGISTRIES
 from fleet.manifest.model_format import ALLOW_EMPTY, MODELS, OVERRIDE_WHERE, OVERRIDES, SETTABLE_NAMES, WHERE
 from fleet.manifest.record import Fields, Given, Key, Record
 from fleet.manifest.selector import Selector
@@ -43,8 +43,8 @@ INVENTORY_KEYS: Final = (NAME, HOSTS, GROUPS, REGISTRIES, POLICY, FILE_ROOTS)
 
 _ELSEWHERE: Final = {
     "prune": "`prune` belongs under `policy`, where only `never` is supported yet",
-    "lock": "a lock file is not supported yet",
-    "lockfile": "a lock file is not supported yet",
+    "lock": LOCK_FILE,
+    "lockfile": LOCK_FILE,
     **{name: f"`{name}` belongs under `policy`" for name in ("update", "protect", "max_deletes")},
 }
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from fleet.manifest.faults import Faults, Misread, shown
 from fleet.manifest.inventory import Place
@@ -112,11 +113,29 @@ def read_source(source: Source) -> bytes:
     if source.root is not None:
         return read_below(source.root, source.path)
     with reasons():
-        return _read(os.open(source.path, _FLAGS))
+        return _read(os.open(source.path, _FLAGS), fifo="read standard input by `-f -`")
 
 
 def read_below(root: Path, path: Path) -> bytes:
     """All bytes of a file, which must be below `root`: links may lead about inside, never out. Raises `Misread`."""
+    return _read(_opened(root, path))
+
+
+@contextmanager
+def opened_below(root: Path, path: Path) -> Iterator[BinaryIO]:
+    """A regular file of any size, by the rules of `read_below`. Raises `Misread`."""
+    with reasons():
+        descriptor = _opened(root, path)
+        try:
+            _check_regular(descriptor)
+        except Misread:
+            os.close(descriptor)
+            raise
+    with open(descriptor, "rb") as file:
+        yield file
+
+
+def _opened(root: Path, path: Path) -> int:
     real_root, real = resolved(root), resolved(path)
     if not real.is_relative_to(real_root):
         raise Misread("leads out of its folder")
@@ -129,9 +148,20 @@ def read_below(root: Path, path: Path) -> bytes:
                 inner = os.open(part, _FLAGS | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=holder)
                 os.close(holder)
                 holder = inner
-            return _read(os.open(last, _FLAGS | os.O_NOFOLLOW, dir_fd=holder))
+            return os.open(last, _FLAGS | os.O_NOFOLLOW, dir_fd=holder)
         finally:
             os.close(holder)
+
+
+def lies_below(path: Path, roots: Iterable[Path]) -> Path:
+    """The first of `roots` that the path stays in after all links. Raises `Misread` where it leads out of all."""
+    real = resolved(path)
+    for root in roots:
+        if real.is_relative_to(resolved(root)):
+            return root
+    raise Misread(
+        "leads out of the manifest's folder", hint="name another folder that files may lie in as `file_roots`"
+    )
 
 
 def resolved(path: Path) -> Path:
@@ -155,17 +185,22 @@ def reasons() -> Iterator[None]:
         raise Misread(f"cannot be read: {reason}") from None
 
 
-def _read(descriptor: int) -> bytes:
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
-            hint = "read standard input by `-f -`" if stat.S_ISFIFO(mode) else None
-            raise Misread(f"this is {kind}, not a file", hint=hint)
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
+def _read(descriptor: int, *, fifo: str | None = None) -> bytes:
+    with reasons():
+        try:
+            _check_regular(descriptor, fifo=fifo)
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(MOST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     if len(content) > MOST_BYTES:
         raise Misread(f"larger than {MOST_BYTES >> 20} MiB")
     return content
+
+
+def _check_regular(descriptor: int, *, fifo: str | None = None) -> None:
+    """Raises `Misread` for all but regular files; `fifo` is the hint for a FIFO."""
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise Misread(f"this is {kind}, not a file", hint=fifo if stat.S_ISFIFO(mode) else None)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 from fleet.manifest.address import comparable
 from fleet.manifest.inventory import Host, Policy, Registry
-from fleet.manifest.item import AbsentItem, Alias, Create, Desired, Item, Pull, Source
+from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, Item, Pull, Source
+from fleet.weights.local import LocalFile
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised when the same state would give another digest than before."""
 
 
@@ -45,24 +47,44 @@ def _once(known: dict[int, Any], item: Item | AbsentItem) -> str:
 
 
 def _host(host: Host) -> list[Any]:
-    return [comparable(host.url), host.suspended is not None, host.capacity.vram, host.capacity.loaded, host.ephemeral]
+    capacity = host.capacity
+    holds = [capacity.disk, capacity.vram, capacity.loaded]
+    return [comparable(host.url), host.suspended is not None, holds, host.ephemeral]
 
 
 def _item(item: Item) -> list[Any]:
     warm = None if item.warm is None else [item.warm.keep_alive, dict(item.warm.options)]
-    return [item.name.key, _source(item.source), warm, item.protect, item.freeze]
+    flags = [item.protect, item.freeze, item.push, item.in_place]
+    return [item.name.key, _source(item.source), warm, flags, [_check(one) for one in item.check]]
+
+
+def _check(check: Check) -> list[Any]:
+    return [
+        check.prompt,
+        [[message.role, message.content] for message in check.chat],
+        check.embed,
+        check.expect,
+        check.json,
+        check.dimensions,
+        dict(check.options),
+        check.within,
+    ]
 
 
 def _source(source: Source) -> list[Any]:
     match source:
         case Pull():
-            return ["pull", source.update.value, source.insecure]
+            origin = None if source.origin is None else source.origin.key
+            return ["pull", source.update.value, source.insecure, source.pin and source.pin.hex, origin]
         case Alias():
             return ["alias", source.source.key]
         case Create():
             return [
                 "create",
-                source.base.key,
+                None if source.base is None else source.base.key,
+                [_files(files) for files in (source.files, source.adapters, source.drafts)],
+                source.quantize,
+                source.draft_quantize,
                 source.system,
                 source.template,
                 dict(source.parameters),
@@ -74,9 +96,16 @@ def _source(source: Source) -> list[Any]:
             ]
 
 
+def _files(files: tuple[LocalFile, ...]) -> list[list[Any]]:
+    """By what they are; a file that was not hashed yet is told from another version of itself by its stamp."""
+    return [[file.key, astuple(file.stamp) if file.digest is None else file.digest.hex] for file in files]
+
+
 def _policy(policy: Policy) -> list[Any]:
-    return [sorted(pattern.text.lower() for pattern in policy.protect), policy.max_deletes]
+    return [policy.update.value, sorted(pattern.text.lower() for pattern in policy.protect), policy.max_deletes]
 
 
 def _registries(registries: Mapping[str, Registry] | None) -> Any:
-    return None if registries is None else {name: registry.insecure for name, registry in registries.items()}
+    if registries is None:
+        return None
+    return {name: [registry.insecure, registry.mirror, registry.url] for name, registry in registries.items()}

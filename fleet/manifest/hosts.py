@@ -14,6 +14,7 @@ from fleet.manifest.inventory import Auth, Capacity, Host, Place, Secret, Tls
 from fleet.manifest.inventory_format import (
     AUTH,
     CAPACITY,
+    DISK,
     EPHEMERAL,
     GROUPS,
     HOSTS,
@@ -121,7 +122,7 @@ def _host(
         labels=labels,
         auth=_auth(parts, known, credentials_dir),
         tls=_tls(parts, known, credentials_dir),
-        capacity=Capacity(_within(parts, VRAM), _within(parts, LOADED)),
+        capacity=Capacity(_within(parts, DISK), _within(parts, VRAM), _within(parts, LOADED)),
         suspended=_suspended(parts),
         ephemeral=(_first(parts, EPHEMERAL) or (False, ""))[0],
     )

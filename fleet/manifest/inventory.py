@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from fleet.names import HostName
 
@@ -51,6 +52,8 @@ class Tls:
 class Capacity:
     """What a host can hold; nothing where the inventory does not say."""
 
+    disk: int | None = None
+    """Bytes for models in all."""
     vram: int | None = None
     """Bytes."""
     loaded: int | None = None
@@ -83,6 +86,10 @@ class Registry:
     name: str
     insecure: bool = False
     """Plain HTTP instead of HTTPS."""
+    mirror: str | None = None
+    """The registry, `HOST` or `HOST:PORT`, that hosts pull from in place of this one."""
+    url: str | None = None
+    """Where fleet itself asks this registry, as `http://127.0.0.1:5000`; nothing: at its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,18 @@ class NamePattern:
     text: str
 
 
+class Update(StrEnum):
+    """When a pulled name counts as current: it is there, it is what the lock file says, or what its registry serves."""
+
+    MISSING = "missing"
+    LOCKED = "locked"
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     protect: tuple[NamePattern, ...] = ()
     max_deletes: int = 5
     """Per host and pass."""
+    update: Update = Update.MISSING
+    """What a pull without `update` of its own follows."""

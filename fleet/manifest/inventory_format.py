@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from fleet.manifest.address import check_template
-from fleet.manifest.inventory import Auth, NamePattern, Secret, Tls
+from fleet.manifest.address import check_template, registry_url
+from fleet.manifest.inventory import Auth, NamePattern, Secret, Tls, Update
 from fleet.manifest.ranges import MOST_HOSTS
 from fleet.manifest.record import Fields, Key, ListOf, MapOf, OrEmpty, Record, ScalarOr
 from fleet.manifest.shape import Choice, Flag, JsonSchema, Parsed, Reader, Shape, Text, Whole
@@ -26,6 +26,7 @@ from fleet.manifest.words import (
     registry_key,
 )
 
+LOCK_FILE: Final = "the lock file is written by `fleet lock` and followed by `update: locked`"
 ADDRESS = Parsed("an address", check_template)
 PATH = Parsed("a path", path_template)
 
@@ -77,6 +78,7 @@ KEY_FILE: Final = Key("key_file", PATH, "The key of our own certificate, in PEM.
 SERVER_NAME: Final = Key("server_name", Text(), "The name that the host's certificate must carry.")
 TLS_KEYS: Final = (CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME)
 
+DISK: Final = Key("disk", SIZE, "Room for models in all, as `800GiB`.")
 VRAM: Final = Key("vram", SIZE, "Memory for models in all, as `80GB` or `48GiB`.")
 LOADED: Final = Key("loaded", Whole(1), "How many models may be in memory at once.")
 
@@ -84,7 +86,7 @@ URL: Final = Key("url", ADDRESS, "The address, by the rules of OLLAMA_HOST; `{na
 LABELS: Final = Key("labels", MapOf(LABEL_VALUE, label_key), "What selectors choose by.")
 AUTH: Final = Key("auth", _Auth(), "How to prove oneself to a proxy before the host.")
 TLS: Final = Key("tls", Record(*TLS_KEYS), "Whom to trust, and our own certificate.")
-CAPACITY: Final = Key("capacity", Record(VRAM, LOADED, later=("disk",)), "What the host can hold.")
+CAPACITY: Final = Key("capacity", Record(DISK, VRAM, LOADED), "What the host can hold.")
 SUSPEND: Final = Key("suspend", Suspension(), "`true` or a reason: the host is observed and shown, never changed.")
 EPHEMERAL: Final = Key("ephemeral", Flag(), "The host may rightly lose all its models between two passes.")
 IN_GROUP: Final = Key("group", GROUP, "The group whose settings hold where the host says nothing else.")
@@ -101,20 +103,30 @@ GROUPS: Final = Key(
 )
 
 INSECURE: Final = Key("insecure", Flag(), "The registry speaks plain HTTP.")
+MIRROR: Final = Key(
+    "mirror",
+    Parsed("a registry", registry_key),
+    "The registry that hosts pull from in its place, as `mirror.lan:5000`.",
+)
+REGISTRY_URL: Final = Key(
+    "url",
+    Parsed("an address", registry_url),
+    "Where fleet itself asks the registry, in place of `https://` and its name.",
+)
 REGISTRIES: Final = Key(
     "registries",
-    MapOf(OrEmpty(Record(INSECURE, later=("mirror",))), registry_key),
+    MapOf(OrEmpty(Record(INSECURE, MIRROR, REGISTRY_URL)), registry_key, salvage=True),
     "The registries that models may be pulled from. Where this is written, no other may be used.",
 )
 
-UPDATE: Final = Key("update", Choice("missing", later=("locked", "always")), "When a pulled model counts as current.")
+UPDATE: Final = Key("update", Choice(*Update), "When a pulled model that is there counts as current.")
 PRUNE: Final = Key("prune", Choice("never", later=("owned", "undeclared")), "Which models that nobody declares go.")
 PROTECT: Final[Key[tuple[NamePattern, ...]]] = Key("protect", ListOf(PATTERN), "Names that are never deleted.")
 MAX_DELETES: Final = Key("max_deletes", Whole(0), "How many models one host may lose in one pass.")
 _PINS: Final = {
-    "pin": "`pin` belongs under `pull` of a model, and is not supported yet",
-    "lock": "a lock file is not supported yet",
-    "lockfile": "a lock file is not supported yet",
+    "pin": "`pin` belongs under `pull` of a model",
+    "lock": LOCK_FILE,
+    "lockfile": LOCK_FILE,
 }
 POLICY: Final = Key(
     "policy", Record(UPDATE, PRUNE, PROTECT, MAX_DELETES, elsewhere=_PINS), "Guards of the whole fleet."
@@ -123,7 +135,7 @@ POLICY: Final = Key(
 FILE_ROOTS: Final = Key(
     "file_roots",
     ListOf(Parsed("a path", path_text)),
-    "Folders besides the manifest's own from which texts may be read.",
+    "Folders besides the manifest's own from which texts and weights may be read.",
 )
 
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from fleet.manifest.inventory import Host, NamePattern, Place, Policy, Registry
-from fleet.names import HostName, ModelName
+from fleet.manifest.inventory import Host, NamePattern, Place, Policy, Registry, Update
+from fleet.names import Digest, HostName, ModelName
+from fleet.weights.local import LocalFile
 
 ParameterValue = str | int | float | bool | tuple[str, ...]
 """One value of a parameter or option as the API takes it; only `stop` is a list."""
-
-
-class Update(StrEnum):
-    """When a pulled name counts as current."""
-
-    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +19,11 @@ class Pull:
 
     update: Update = Update.MISSING
     insecure: bool = False
-    """The inventory says that this registry speaks plain HTTP."""
+    """The inventory says that the registry which is pulled from speaks plain HTTP."""
+    pin: Digest | None = None
+    """The only content that may be installed, in either form of its digest (`ollama-api.md` 4.2)."""
+    origin: ModelName | None = None
+    """What is pulled in place of the name, and copied to it: `pull.from`, or the same model in a mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A model made from another one. A field that is nothing is not declared, and inherited from the base."""
+    """A model made from another one or from files. A text or field that is nothing is not declared, and inherited."""
 
-    base: ModelName
+    base: ModelName | None
+    """Nothing where `files` are what it is made from."""
+    files: tuple[LocalFile, ...] = ()
+    """Weights: GGUFs, or the files of a safetensors directory. Sorted by `key`."""
+    adapters: tuple[LocalFile, ...] = ()
+    drafts: tuple[LocalFile, ...] = ()
+    quantize: str | None = None
+    """In upper case, `Q4_K` written as `Q4_K_M`."""
+    draft_quantize: str | None = None
     system: str | None = None
     template: str | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
@@ -48,6 +54,11 @@ class Create:
     renderer: str | None = None
     parser: str | None = None
     requires: str | None = None
+
+    @property
+    def local_files(self) -> tuple[LocalFile, ...]:
+        """All that is read on this machine."""
+        return self.files + self.adapters + self.drafts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,24 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One question that a model has to answer well. Exactly one of `prompt`, `chat` and `embed` is given."""
+
+    prompt: str | None = None
+    chat: tuple[Message, ...] = ()
+    embed: str | None = None
+    expect: str | None = None
+    """A regular expression that the answer has to contain."""
+    json: bool = False
+    """The answer is asked for as JSON, and has to be some."""
+    dimensions: int | None = None
+    """How long the vector has to be."""
+    options: Mapping[str, ParameterValue] = field(default_factory=dict)
+    within: float | None = None
+    """Seconds until the whole answer, loading aside; nothing: the limit for loading."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One model that a host must have."""
 
@@ -81,6 +110,11 @@ class Item:
     warm: Warm | None = None
     protect: bool = False
     freeze: bool = False
+    check: tuple[Check, ...] = ()
+    push: bool = False
+    """Publish what was made."""
+    in_place: bool = False
+    """Keep no former content while it is replaced (`replace: in-place`)."""
     overridden: tuple[Place, ...] = ()
     where: str | None = None
     """The selectors that let this entry reach this host, as written; nothing where none was."""

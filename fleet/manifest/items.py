@@ -5,47 +5,36 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from fleet.manifest.faults import Faults, Misread, shown
-from fleet.manifest.inventory import NamePattern, Registry
-from fleet.manifest.item import (
-    AbsentItem,
-    Alias,
-    Create,
-    Item,
-    ParameterValue,
-    Pull,
-    Source,
-    Warm,
-)
-from fleet.manifest.variants import Variant
-from fleet.manifest.written import FileText, Gives
-from fleet.names import ModelName
+from fleet.manifest.creating import Creating
+from fleet.manifest.faults import Faults
+from fleet.manifest.inventory import NamePattern
+from fleet.manifest.item import AbsentItem, Alias, Item, Source, Warm
+from fleet.manifest.pulling import Pulling
+from fleet.manifest.reach import Hosts
+from fleet.manifest.unsound import Unsound, unsound
+from fleet.manifest.variants import Variant, below
+from fleet.manifest.written import Gives, Loaded
+from fleet.names import DEFAULT_NAMESPACE, DEFAULT_REGISTRY, ModelName
 
 SOURCES = ("pull", "create", "alias", "absent")
+BACKUPS = "fleet-backup"
+"""The namespace in which fleet keeps what it replaces (`design.md` 8)."""
 _FOR_EVER = -1.0
-
-Texts = Mapping[tuple[str, str], str | Misread]
-
-
-class _Unsound(Exception):
-    """The variant makes no item; the faults are told."""
 
 
 class Making:
-    """Makes items. `registries` are those that may be used, or nothing where any may."""
+    """Makes items of what was loaded. With `only`, files that other hosts want need not be there."""
 
-    def __init__(self, texts: Texts, registries: Mapping[str, Registry] | None, faults: Faults) -> None:
-        self._texts = texts
-        self._registries = registries
+    def __init__(self, loaded: Loaded, faults: Faults, *, only: Hosts | None = None) -> None:
         self._faults = faults
+        self._pulling = Pulling(loaded.registries, loaded.policy.update, faults)
+        self._creating = Creating(loaded, faults, only=only)
 
     def make(self, variant: Variant) -> Item | AbsentItem | None:
         """The item that all hosts of the variant share, or nothing after faults."""
         try:
             return self._make(variant)
-        except _Unsound:
+        except Unsound:
             return None
 
     def _make(self, variant: Variant) -> Item | AbsentItem:
@@ -58,14 +47,19 @@ class Making:
             return self._absent(variant)
         if entry.name is None:
             raise self._fault(variant, "", "a glob is allowed with `absent: true` only")
-        protect, freeze = gives.get("protect"), gives.get("freeze")
+        if (entry.name.registry.lower(), entry.name.namespace.lower()) == (DEFAULT_REGISTRY, BACKUPS):
+            raise self._fault(variant, "", f"names under `{BACKUPS}/` are for former contents that fleet keeps")
+        kind = sources[0] if sources else "pull"
         return Item(
             name=entry.name,
-            source=self._source(variant, sources[0] if sources else "pull", entry.name),
+            source=self._source(variant, kind, entry.name),
             place=entry.place,
             warm=_warm(gives),
-            protect=protect is not None and protect.value,
-            freeze=freeze is not None and freeze.value,
+            protect=_said(gives, "protect"),
+            freeze=_said(gives, "freeze"),
+            check=gives["check"].value if "check" in gives else (),
+            push=self._push(variant, kind, entry.name),
+            in_place="replace" in gives,
             overridden=variant.overridden,
             where=variant.where,
         )
@@ -80,75 +74,38 @@ class Making:
         return AbsentItem(pattern, entry.place, exact=entry.name, where=variant.where)
 
     def _source(self, variant: Variant, kind: str, name: ModelName) -> Source:
-        gives = variant.gives
         if kind == "alias":
-            source: ModelName = gives["alias"].value
+            source: ModelName = variant.gives["alias"].value
             if source == name:
                 raise self._fault(variant, "alias", f"`{name}` is an alias of itself")
             return Alias(source)
         if kind == "create":
-            return self._create(variant, name)
-        registry = self._registry(variant, name)
-        return Pull(insecure=registry is not None and registry.insecure)
+            return self._creating.make(variant, name)
+        return self._pulling.make(variant, name)
 
-    def _registry(self, variant: Variant, name: ModelName) -> Registry | None:
-        if self._registries is None:
-            return None
-        registry = self._registries.get(name.registry.lower())
-        if registry is None:
-            allowed = ", ".join(f"`{one}`" for one in self._registries) or "none"
+    def _push(self, variant: Variant, kind: str, name: ModelName) -> bool:
+        if not _said(variant.gives, "push"):
+            return False
+        if kind != "create":
             raise self._fault(
-                variant, "", f"the registry `{name.registry}` is not among `registries`", f"allowed: {allowed}"
+                variant, "push", "only a model that is made here is published", "`push` goes with `create`"
             )
-        return registry
+        if (name.registry.lower(), name.namespace.lower()) == (DEFAULT_REGISTRY, DEFAULT_NAMESPACE):
+            text = f"`{name}` has the namespace `{DEFAULT_NAMESPACE}`, to which nobody can publish"
+            raise self._fault(variant, "push", text, f"call the model `NAMESPACE/{name}`")
+        self._pulling.allowed(variant, name, "push")
+        return True
 
-    def _create(self, variant: Variant, name: ModelName) -> Create:
-        gives = variant.gives
-        base = gives.get("create.from")
-        if base is None:
-            raise self._fault(variant, "create", "`from` is missing")
-        if base.value == name:
-            raise self._fault(variant, "create.from", f"`{name}` would be made from itself")
-        values = {key: gives[f"create.{key}"].value for key in _PLAIN if f"create.{key}" in gives}
-        for key in ("system", "template"):
-            if f"create.{key}" in gives:
-                values[key] = self._text(variant, f"create.{key}", gives[f"create.{key}"].value)
-        if "create.license" in gives:
-            texts = gives["create.license"].value
-            values["license"] = tuple(self._text(variant, "create.license", one) for one in texts)
-            for number, text in enumerate(values["license"], 1):
-                if not text:
-                    # Nobody means it, and what a server makes of it could not be recognised.
-                    raise self._fault(variant, "create.license", f"text {number} of {len(texts)} is empty")
-        return Create(base=base.value, parameters=_parameters(gives, "create.parameters."), **values)
-
-    def _text(self, variant: Variant, key: str, value: str | FileText) -> str:
-        if isinstance(value, str):
-            return value
-        text = self._texts[value.folder, variant.paths[value]]
-        if isinstance(text, Misread):
-            raise self._fault(variant, key, f"{shown(variant.paths[value])}: {text}")
-        return text
-
-    def _fault(self, variant: Variant, key: str, text: str, hint: str | None = None) -> _Unsound:
-        """Tells a fault at the key, or at the first key below it, or at the entry."""
-        below = (given for one, given in variant.gives.items() if one == key or one.startswith(key + "."))
-        given = next(below, None) if key else None
-        place = given.place if given else variant.entry.place
-        path = f"{variant.entry.path}.{key}" if key else variant.entry.path
-        self._faults.add(place, path, f"for `{variant.host.name}`: {text}" if variant.host else text, hint)
-        return _Unsound()
-
-
-_PLAIN = ("messages", "renderer", "parser", "requires")
+    def _fault(self, variant: Variant, key: str, text: str, hint: str | None = None) -> Unsound:
+        return unsound(self._faults, variant, key, text, hint)
 
 
 def _has(gives: Gives, name: str) -> bool:
     return any(key == name or key.startswith(name + ".") for key in gives)
 
 
-def _parameters(gives: Gives, prefix: str) -> dict[str, ParameterValue]:
-    return {key.removeprefix(prefix): gives[key].value for key in sorted(gives) if key.startswith(prefix)}
+def _said(gives: Gives, name: str) -> bool:
+    return name in gives and gives[name].value is True
 
 
 def _warm(gives: Gives) -> Warm | None:
@@ -156,4 +113,4 @@ def _warm(gives: Gives) -> Warm | None:
         return None
     given = gives.get("warm.keep_alive")
     keep_alive = None if given is None or given.value == _FOR_EVER else given.value
-    return Warm(keep_alive, _parameters(gives, "warm.options."))
+    return Warm(keep_alive, below(gives, "warm.options."))

@@ -20,7 +20,8 @@ from fleet.manifest.inventory_format import FILE_ROOTS
 from fleet.manifest.merge import merge_name, merge_policy, merge_registries
 from fleet.manifest.model_format import MOST_ENTRIES
 from fleet.manifest.reading import SLOW
-from fleet.manifest.texts import read_texts
+from fleet.manifest.texts import read_modelfiles, read_texts
+from fleet.manifest.weights import find_weights
 from fleet.manifest.written import Entry, Loaded
 
 
@@ -73,14 +74,18 @@ def _load(
     if len(entries) > MOST_ENTRIES:
         faults.add(entries[MOST_ENTRIES].place, "models", f"more than {MOST_ENTRIES:,} entries in all")
         entries = ()
+    known = tuple(placed.hosts.values())
     roots = [Path(document.folder, root) for document in documents for root in document.fields[FILE_ROOTS] or ()]
+    modelfiles = read_modelfiles(entries, known, roots)
     return Loaded(
         name=merge_name(documents, faults),
         hosts=placed.hosts,
         entries=entries,
         policy=merge_policy(documents, faults),
         registries=merge_registries(documents, faults),
-        texts=read_texts(entries, placed.hosts.values(), roots),
+        texts=read_texts(entries, known, roots),
+        modelfiles=modelfiles,
+        weights=find_weights(entries, known, modelfiles, roots),
         self_name=placed.myself,
         partial=placed.partial,
         notes=("PyYAML was installed without its C parser: reading takes 19 times as long",) if SLOW else (),

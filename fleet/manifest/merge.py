@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from fleet.manifest.document import NAME, Document
 from fleet.manifest.faults import Faults
-from fleet.manifest.inventory import NamePattern, Policy, Registry
-from fleet.manifest.inventory_format import INSECURE, MAX_DELETES, POLICY, PROTECT, REGISTRIES
+from fleet.manifest.inventory import NamePattern, Policy, Registry, Update
+from fleet.manifest.inventory_format import (
+    INSECURE,
+    MAX_DELETES,
+    MIRROR,
+    POLICY,
+    PROTECT,
+    REGISTRIES,
+    REGISTRY_URL,
+    UPDATE,
+)
 from fleet.manifest.record import Fields, Given, Key
 
 T = TypeVar("T")
@@ -23,8 +32,14 @@ def merge_policy(documents: Sequence[Document], faults: Faults) -> Policy:
     parts = [part for document in documents if (part := document.fields[POLICY]) is not None]
     protect = {pattern.text.lower(): pattern for part in parts for pattern in part[PROTECT] or ()}
     most = _agreed(parts, MAX_DELETES, f"{POLICY.name}.{MAX_DELETES.name}", faults)
+    update = _agreed(parts, UPDATE, f"{POLICY.name}.{UPDATE.name}", faults)
     patterns: tuple[NamePattern, ...] = tuple(pattern for _, pattern in sorted(protect.items()))
-    return Policy(patterns) if most is None else Policy(patterns, most)
+    unsaid = Policy()
+    return Policy(
+        protect=patterns,
+        max_deletes=unsaid.max_deletes if most is None else most,
+        update=unsaid.update if update is None else Update(update),
+    )
 
 
 def merge_registries(documents: Sequence[Document], faults: Faults) -> dict[str, Registry] | None:
@@ -35,12 +50,43 @@ def merge_registries(documents: Sequence[Document], faults: Faults) -> dict[str,
         registries = document.fields[REGISTRIES]
         said = said or registries is not None
         for name, given in (registries or {}).items():
-            insecure = given.value[INSECURE] if given.value is not None else None
-            registry = Registry(name.lower(), insecure=insecure is True)
+            registry = _registry(name, given.value)
             before = found.setdefault(registry.name, (registry, given))
             if before[0] != registry:
                 faults.add(given.place, f"registries.{name}", f"{before[1].place} says something else of it")
+    for name, (registry, given) in found.items():
+        _check_mirror(f"registries.{name}", registry, given, found, faults)
     return {name: registry for name, (registry, _) in sorted(found.items())} if said else None
+
+
+def _registry(name: str, fields: Fields | None) -> Registry:
+    if fields is None:
+        return Registry(name.lower())
+    mirror = fields[MIRROR]
+    return Registry(
+        name.lower(),
+        insecure=fields[INSECURE] is True,
+        mirror=mirror.lower() if mirror else None,
+        url=fields[REGISTRY_URL],
+    )
+
+
+def _check_mirror(
+    path: str,
+    registry: Registry,
+    given: Given[Fields | None],
+    all_of_them: Mapping[str, tuple[Registry, Given[Fields | None]]],
+    faults: Faults,
+) -> None:
+    """A mirror is what hosts really pull from, so it can be neither the registry itself nor one with a mirror."""
+    if registry.mirror is None or given.value is None:
+        return
+    place = given.value.given[MIRROR.name].place
+    if registry.mirror == registry.name:
+        faults.add(place, f"{path}.mirror", "a registry is no mirror of itself")
+    elif registry.mirror in all_of_them and (last := all_of_them[registry.mirror][0].mirror) is not None:
+        text = f"`{registry.mirror}` has a mirror itself"
+        faults.add(place, f"{path}.mirror", text, f"name the one that is really pulled from, as `{last}`")
 
 
 def _agreed(parts: Iterable[Fields], key: Key[T], path: str, faults: Faults) -> T | None:

@@ -17,9 +17,9 @@ from fleet.manifest.glob import compiled
 from fleet.manifest.inventory import Capacity
 from fleet.quantities import InvalidQuantity, size
 
-AMOUNTS = ("vram", "loaded")
+AMOUNTS = ("disk", "vram", "loaded")
 LONGEST = 2000
-RESERVED_KEYS = ("name", "group", *AMOUNTS, "disk")
+RESERVED_KEYS = ("name", "group", *AMOUNTS)
 """Keys that are no labels."""
 
 _TOKEN = re.compile(r"\s*(?:(?P<op>==|!=|>=|<=|[=<>!(),])|(?P<word>[^\s=<>!(),]+))")
@@ -65,7 +65,8 @@ class Requirement:
 
     def holds(self, host: Selectable) -> bool:
         if self.key in AMOUNTS:
-            return self._measured(host.capacity.vram if self.key == "vram" else host.capacity.loaded)
+            stated: int | None = getattr(host.capacity, self.key)
+            return self._measured(stated)
         if self.key == "name":
             value: str | None = host.name
         elif self.key == "group":
@@ -176,7 +177,9 @@ class _Parser:
             return Requirement(key, demand, ("",) if empty and key not in RESERVED_KEYS else (self.value(key),))
         if self.ahead in {">=", "<=", ">", "<"}:
             if key not in AMOUNTS:
-                raise self.fail(f"`{self.ahead}` compares only {' and '.join(AMOUNTS)}, not {quoted(key)}")
+                raise self.fail(
+                    f"`{self.ahead}` compares only {', '.join(AMOUNTS[:-1])} and {AMOUNTS[-1]}, not {quoted(key)}"
+                )
             demand = Demand(self.advance())
             return Requirement(key, demand, amount=self.amount(key))
         if self.ahead in {"in", "notin"} and self.word:
@@ -191,8 +194,6 @@ class _Parser:
             raise self.fail(f"wants a label or other key, not {there}")
         if not _KEY.match(self.ahead):
             raise self.fail(f"{quoted(self.ahead)} is no label")
-        if self.ahead == "disk":
-            raise self.fail("`disk` is not supported yet")
         return self.advance()
 
     def values(self, key: str) -> tuple[str, ...]:
@@ -220,7 +221,7 @@ class _Parser:
 
     def amount(self, key: str) -> int:
         if not self.word:
-            raise self.fail("wants a size, as `80GB`" if key == "vram" else "wants a number")
+            raise self.fail("wants a number" if key == "loaded" else "wants a size, as `80GB`")
         if key == "loaded":
             if not (self.ahead.isascii() and self.ahead.isdigit() and len(self.ahead) <= 9):
                 raise self.fail(f"{quoted(self.ahead)} is no number of models")

@@ -5,25 +5,27 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from fleet.manifest.faults import Faults, Misread
 from fleet.manifest.inventory import Host, Place
+from fleet.manifest.item import ParameterValue
 from fleet.manifest.ranges import fill
 from fleet.manifest.reach import Hosts, Reach, members
-from fleet.manifest.written import Entry, FileText, Gives, Override, files_in, host_keys
+from fleet.manifest.written import Entry, Gives, NamedFile, Override, files_in, host_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What some hosts are told alike. `paths` are the files of its texts, their braces filled."""
+    """What some hosts are told alike. `paths` are the files that it names, their braces filled."""
 
     entry: Entry
     hosts: Hosts
     gives: Gives
     overrides: tuple[Override, ...]
-    paths: dict[FileText, str]
+    paths: dict[NamedFile, str]
     host: Host | None
     """One of them, to be named in a fault; nothing where all hosts of the entry are told the same."""
 
@@ -57,6 +59,16 @@ def variants(entry: Entry, reach: Reach, faults: Faults) -> Iterator[Variant]:
             yield Variant(entry, some, gives, overrides, paths, lone)
 
 
+class _Valued(Protocol):
+    @property
+    def value(self) -> Any: ...
+
+
+def below(gives: Mapping[str, _Valued], prefix: str) -> dict[str, ParameterValue]:
+    """The values of the keys that begin so, by what is left of them, sorted."""
+    return {key.removeprefix(prefix): gives[key].value for key in sorted(gives) if key.startswith(prefix)}
+
+
 def _merged(entry: Entry, overrides: tuple[Override, ...], host: Host, faults: Faults) -> Gives:
     gives = dict(entry.gives)
     before: dict[str, Override] = {}
@@ -84,7 +96,7 @@ def _same_key(one: str, other: str) -> bool:
 
 def _by_paths(
     hosts: Hosts, gives: Gives, reach: Reach, entry: Entry, faults: Faults
-) -> list[tuple[Hosts, dict[FileText, str]]]:
+) -> list[tuple[Hosts, dict[NamedFile, str]]]:
     texts = list(files_in(gives))
     if not any("{" in text.path for text in texts):
         return [(hosts, {text: text.path for text in texts})]

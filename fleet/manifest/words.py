@@ -11,7 +11,7 @@ from fleet.manifest.ranges import expand, extent, placeholders
 from fleet.manifest.selector import RESERVED_KEYS, Selector
 from fleet.manifest.shape import Parsed, Reader, Shape, Text
 from fleet.manifest.tree import Node
-from fleet.names import HostName, InvalidName, ModelName
+from fleet.names import Digest, HostName, InvalidName, ModelName
 from fleet.quantities import duration, size
 
 _LABEL_KEY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?\Z")
@@ -102,6 +102,13 @@ def _keep_alive(text: str) -> float:
     return seconds
 
 
+def _within(text: str) -> float:
+    seconds = duration(text[:80])
+    if not 0 < seconds < 2**63 / 10**9:
+        raise Misread(f"{quoted(text)} is no time to answer in")
+    return seconds
+
+
 class Suspension(Shape[str | None]):
     """`true` or a reason; `false` takes back what a group says. Nothing means in service."""
 
@@ -121,6 +128,7 @@ MODEL = Parsed("a model name", model_name)
 PATTERN = Parsed("a model name or a glob", parse_pattern)
 SELECTOR = Parsed("a selector", Selector.parse)
 LABEL_VALUE = Parsed("a label value", label_value)
+DIGEST = Parsed("a digest", Digest.parse, {"type": ["string", "integer"], "pattern": "^(sha256:)?[0-9a-f]{64}$"})
 GROUP = Parsed("the name of a group", group_key)
 FLEET_NAME = Parsed("a name", lambda text: _checked(_FLEET_NAME, text, "name (letters, digits, `_`, `-`, `.`)"))
 VARIABLE = Parsed("an environment variable", lambda text: _checked(_VARIABLE, text, "environment variable"))
@@ -130,6 +138,7 @@ SEMVER = Parsed(
     "a version", lambda text: _checked(_SEMVER, text, "version of three numbers, as 0.14.0"), {"type": "string"}
 )
 SIZE = Parsed("a size", lambda text: size(text[:40]), _SIZE)
+WITHIN = Parsed("a duration", _within, {"type": "string", "pattern": _DURATION})
 KEEP_ALIVE = Parsed(
     "a duration or -1",
     _keep_alive,

@@ -8,21 +8,59 @@ from typing import Any
 
 from fleet.manifest.faults import Misread
 from fleet.manifest.inventory import Host, NamePattern, Place, Policy, Registry
+from fleet.manifest.modelfile import Modelfile
 from fleet.manifest.record import Given
 from fleet.manifest.selector import Selector
-from fleet.names import HostName, ModelName
+from fleet.names import Digest, HostName, ModelName
+from fleet.weights.local import LocalFile
 
 Gives = Mapping[str, Given[Any]]
 """What an entry or an override sets, by dotted key (`create.parameters.seed`), so that merging is one step."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileText:
-    """A text that is in a file. `path` may hold keys of the host in braces; it starts from `folder`."""
+class NamedFile:
+    """A file or folder that an entry names. `path` may hold keys of the host in braces; it starts from `folder`."""
 
     folder: str
     path: str
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class FileText(NamedFile):
+    """A text that is in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileModelfile(NamedFile):
+    """A Modelfile, which says what the fields of `create` would say."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileWeights(NamedFile):
+    """A GGUF, or a folder with safetensors; `sha256` is what the file must be."""
+
+    sha256: Digest | None = None
+
+
+At = tuple[str, str]
+"""A folder, and a path that starts from it, its braces filled."""
+Texts = Mapping[At, str | Misread]
+"""What stands there, or why it cannot be had: a fault only for a host that wants it."""
+Modelfiles = Mapping[At, Modelfile | Misread]
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """What was found at the path of weights: one file, or those of a folder."""
+
+    files: tuple[LocalFile, ...]
+    folder: bool = False
+
+
+Weights = Mapping[At, Lying | Misread | None]
+"""Nothing where there is neither file nor folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +107,9 @@ class Loaded:
     entries: tuple[Entry, ...]
     policy: Policy = field(default_factory=Policy)
     registries: Mapping[str, Registry] | None = None
-    texts: Mapping[tuple[str, str], str | Misread] = field(default_factory=dict)
-    """By folder and path; what could not be read is a fault only for a host that wants it."""
+    texts: Texts = field(default_factory=dict)
+    modelfiles: Modelfiles = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
     self_name: HostName | None = None
     """The host that this machine is, where that was said: then nothing is asked of the others."""
     partial: bool = False
@@ -84,9 +123,9 @@ def host_keys(host: Host) -> dict[str, str]:
     return {**host.labels, "name": str(host.name), **({"group": host.group} if host.group else {})}
 
 
-def files_in(gives: Gives) -> Iterator[FileText]:
+def files_in(gives: Gives) -> Iterator[NamedFile]:
     """The files that these values name."""
     for given in gives.values():
         for value in given.value if isinstance(given.value, tuple) else (given.value,):
-            if isinstance(value, FileText):
+            if isinstance(value, NamedFile):
                 yield value

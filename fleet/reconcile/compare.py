@@ -8,10 +8,12 @@ import struct
 from collections.abc import Iterator
 
 from fleet.manifest.item import Create, ParameterValue
+from fleet.names import Digest
 from fleet.ollama.versions import Capability, Version, has
 from fleet.parameters import PARAMETERS, Kind
 from fleet.reconcile.difference import Change
 from fleet.reconcile.observed import Content
+from fleet.weights.local import Format, LocalFile, Part
 
 Value = str | float | bool | None
 """One value of a parameter, as a server shows it."""
@@ -23,21 +25,69 @@ NO_TEMPLATE = "{{ .Prompt }}"
 """What every server shows for a model without a template (5.2)."""
 
 
-def changes(create: Create, made: Content, base: Content, version: Version) -> tuple[Change, ...]:
-    """What of `made` is not as `create` wants it over `base`, in a fixed order of fields; empty if all is proven."""
-    return tuple(_changes(create, made, base, version))
+def changes(
+    create: Create,
+    made: Content,
+    base: Content | None,
+    version: Version,
+    weights: frozenset[Digest] | None = None,
+) -> tuple[Change, ...]:
+    """What of `made` is not as `create` wants it over `base`, in a fixed order of fields; empty if nothing is.
+
+    `base` is nothing for a model made from files. `weights` are the blobs that the very same inputs gave before, where
+    that is known.
+    """
+    expected = expected_weights(create, base, version) if weights is None else weights
+    return tuple(_changes(create, made, base, version, expected))
 
 
-def provable(made: Content, base: Content) -> bool:
-    """Whether the server names the weights at all; tensor models are shown without their blobs (5.3)."""
-    return bool(made.weights and base.weights)
+def proven(
+    create: Create,
+    made: Content,
+    base: Content | None,
+    version: Version,
+    weights: frozenset[Digest] | None = None,
+) -> bool:
+    """Whether a show without `changes` proves the model, its weights included: tensor models are shown without their
+    blobs (5.3), and converted, quantized and rewritten files have others than were uploaded (4.4).
+    """
+    expected = expected_weights(create, base, version) if weights is None else weights
+    drafted = not create.drafts or frozenset(_digests(create.drafts)) == made.drafts
+    return bool(made.weights) and expected is not None and bool(expected) and drafted
 
 
-def uncleared(create: Create, base: Content, version: Version) -> str | None:
+def expected_weights(create: Create, base: Content | None, version: Version) -> frozenset[Digest] | None:
+    """The blobs that a show of the model will name, where that can be told beforehand; else nothing."""
+    files = create.files + create.adapters
+    if base is None and not create.files:
+        return None
+    if any(file.digest is None or file.format is not Format.GGUF or file.split is not None for file in files):
+        return None
+    if has(version, Capability.IMPORT_REWRITTEN) and any(not file.tensors_kept for file in create.files):
+        return None
+    if create.quantize is not None and not _level_is(create.quantize, create, base):
+        return None
+    if base is not None and not base.weights:
+        return None
+    return frozenset(_digests(files)) | (base.weights if base is not None else frozenset())
+
+
+def _level_is(wanted: str, create: Create, base: Content | None) -> bool:
+    """Whether quantizing has nothing to do, since the source has that level (7.6)."""
+    if base is not None:
+        return base.quantization == wanted
+    return all(file.file_type == wanted for file in create.files if file.part is not Part.PROJECTOR)
+
+
+def _digests(files: tuple[LocalFile, ...]) -> Iterator[Digest]:
+    return (file.digest for file in files if file.digest is not None)
+
+
+def uncleared(create: Create, base: Content | None, version: Version) -> str | None:
     """The field that is declared empty while the base has one that would stay: new servers take an empty text as
     `inherit` (7.3).
     """
-    if not has(version, Capability.CREATE_FIELDS):
+    if base is None or not has(version, Capability.CREATE_FIELDS):
         return None
     for field, declared, inherited in (
         ("system", create.system, base.system),
@@ -53,19 +103,26 @@ def cannot_clear(field: str, create: Create) -> str:
     return f"`{field}` is declared empty, but `{create.base}` has one that stays"
 
 
-def _changes(create: Create, made: Content, base: Content, version: Version) -> Iterator[Change]:
+def _changes(
+    create: Create, made: Content, base: Content | None, version: Version, expected: frozenset[Digest] | None
+) -> Iterator[Change]:
+    # What an import brings by itself (a known chat template with its stops, a renderer) nobody has declared (5.5).
+    imported = base is None
+    base = base or Content(frozenset(), "", "")
     unasked = base.architecture in _ADDS_UNASKED
-    if made.weights != base.weights and provable(made, base):
-        yield Change("from", _blobs(made), _blobs(base))
+    if made.weights and expected and made.weights != expected:
+        yield Change("from" if create.base is not None else "files", _blobs(made.weights), _blobs(expected))
+    if create.quantize is not None and made.quantization not in {"", create.quantize}:
+        yield Change("quantize", made.quantization, create.quantize)
     template = base.template if create.template is None else create.template
-    if (made.template or NO_TEMPLATE) != (template or NO_TEMPLATE):
+    if (made.template or NO_TEMPLATE) != (template or NO_TEMPLATE) and not (imported and create.template is None):
         yield Change("template", made.template, template, sensitive=True)
     system = base.system if create.system is None else create.system
     if made.system != system:
         yield Change("system", made.system, system, sensitive=True)
     wanted: dict[str, tuple[Value, ...]] = dict(base.parameters)
     wanted.update({name: _listed(value) for name, value in create.parameters.items()})
-    for name in sorted(wanted.keys() | made.parameters.keys()):
+    for name in sorted(create.parameters if imported else wanted.keys() | made.parameters.keys()):
         shown, asked = made.parameters.get(name, ()), wanted.get(name, ())
         if _comparable(name, shown) == _comparable(name, asked) or (
             unasked and name == "stop" and name not in create.parameters
@@ -84,7 +141,7 @@ def _changes(create: Create, made: Content, base: Content, version: Version) -> 
     ):
         if declared is not None:
             accepted: tuple[str | None, ...] = (declared,)
-        elif unasked:
+        elif unasked or imported:
             continue
         elif has(version, Capability.RENDERER_INHERITED):
             # Made by an older server, it lost what the base has; only a rebuild would bring it, which nobody asked for.
@@ -95,7 +152,7 @@ def _changes(create: Create, made: Content, base: Content, version: Version) -> 
             yield Change(field, old, accepted[0])
     if create.requires is not None and made.requires != create.requires:
         yield Change("requires", made.requires, create.requires)
-    elif create.requires is None and made.requires not in {None, base.requires}:
+    elif create.requires is None and not imported and made.requires not in {None, base.requires}:
         yield Change("requires", made.requires, base.requires)
 
 
@@ -129,8 +186,8 @@ def _written(values: tuple[Value, ...]) -> str | None:
     )
 
 
-def _blobs(content: Content) -> str:
-    return ", ".join(f"sha256:{digest.short}" for digest in sorted(content.weights))
+def _blobs(weights: frozenset[Digest]) -> str:
+    return ", ".join(f"sha256:{digest.short}" for digest in sorted(weights))
 
 
 def _talk(messages: tuple[tuple[str, str], ...]) -> str | None:

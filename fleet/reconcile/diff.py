@@ -6,36 +6,69 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fleet.codes import Code
-from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, ParameterValue, Pull
+from fleet.manifest.inventory import Update
+from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, Pull
 from fleet.manifest.pattern import matches
-from fleet.names import ModelName
-from fleet.ollama.modelfile import NotExpressibleError
-from fleet.ollama.versions import Capability, Version, has
-from fleet.reconcile.compare import cannot_clear, changes, provable, uncleared
-from fleet.reconcile.difference import Blocked, Change, Difference, HostDifference, Reason, Removal, State
-from fleet.reconcile.making import request, unknown_parameters
+from fleet.names import Digest, ModelName
+from fleet.ollama.versions import Capability, has
+from fleet.reconcile.backup import backup_of
+from fleet.reconcile.checks.verdict import check_failed, unchecked
+from fleet.reconcile.compare import cannot_clear, uncleared
+from fleet.reconcile.created import standing
+from fleet.reconcile.difference import Blocked, Change, Difference, Fetch, HostDifference, Reason, Removal, State
+from fleet.reconcile.disk import Disk
+from fleet.reconcile.expressible import inexpressible
+from fleet.reconcile.known import Known, asked, fixed
+from fleet.reconcile.leftovers import leftovers
+from fleet.reconcile.making import blobs
 from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.questions import removals
+from fleet.reconcile.release import releases
 from fleet.reconcile.warm import former_runner, runner_of, warmths
+from fleet.registry.image import Image
+from fleet.registry.served import Unpublished
+from fleet.state.remembered import HostRemembered
+
+_NOTHING = HostRemembered("")
 
 
 def difference(
     desired: HostDesired,
     observed: Observed,
-    remembered: Mapping[ModelName, Mapping[str, ParameterValue]] | None = None,
+    remembered: HostRemembered | None = None,
+    known: Known = Known(),
+    publishing: Mapping[ModelName, Reason | None] | None = None,
+    *,
+    alone: bool = True,
 ) -> HostDifference:
-    """All differences of one host. `remembered` are the options with which fleet loaded its models last."""
+    """All differences of one host. `remembered` is what fleet recorded of this host; `publishing` are the models that
+    this host publishes for all, and why what it holds now is to be pushed, if it is. `alone`: whether no other manifests
+    speak for this fleet.
+    """
+    remembered = remembered or _NOTHING
     gone = removals(desired, observed.models)
     items = {item.name: item for item in desired.items}
     found: dict[ModelName, Difference] = {}
+    disk = Disk(desired, observed)
     for item in in_order(items):
-        found[item.name] = _Host(observed, items, gone, found).stands(item)
-    warm = warmths(found, observed, desired.host.capacity, remembered or {}, gone)
+        stands = _Host(observed, items, gone, found, remembered, known).stands(item)
+        found[item.name] = _published(disk.held(stands), publishing or {})
+    warm = warmths(found, observed, desired.host.capacity, remembered.loaded, gone)
     return HostDifference(
         desired.host.name,
         tuple(replace(found[name], warmth=warm[name]) if name in warm else found[name] for name in sorted(found)),
         tuple(_removal(desired, observed, gone, name) for name in sorted(gone)) + _colliding(desired, observed),
+        leftovers(found, observed, remembered.borrowed),
+        releases(found, observed, remembered.loaded, gone, known.release_to, undeclared=alone),
     )
+
+
+def _published(item: Difference, publishing: Mapping[ModelName, Reason | None]) -> Difference:
+    """With the push, unless there is nothing verified to be pushed."""
+    if item.item.name not in publishing or item.state in {State.BLOCKED, State.UNVERIFIED} or item.trouble is not None:
+        return item
+    reason = publishing[item.item.name]
+    return replace(item, publish=reason or (Reason.PUBLISHED_DIFFERS if item.state is State.DIFFERS else None))
 
 
 def in_order(items: Mapping[ModelName, Item]) -> tuple[Item, ...]:
@@ -70,11 +103,15 @@ class _Host:
         items: Mapping[ModelName, Item],
         gone: frozenset[ModelName],
         found: Mapping[ModelName, Difference],
+        remembered: HostRemembered,
+        known: Known,
     ) -> None:
         self.observed = observed
         self.items = items
         self.gone = gone
         self.found = found
+        self.remembered = remembered
+        self.known = known
 
     def stands(self, item: Item) -> Difference:
         present = self.observed.models.get(item.name)
@@ -83,10 +120,21 @@ class _Host:
             return Difference(item, present, State.BLOCKED, blocked=blocked, needs=needs(item))
         source = item.source
         if isinstance(source, Pull):
-            return self._pulled(item, present)
-        if isinstance(source, Alias):
-            return self._copied(item, source, present)
-        return self._created(item, source, present)
+            stands = self._pulled(item, source, present)
+        elif isinstance(source, Alias):
+            stands = self._copied(item, source, present)
+        else:
+            stands = self._created(item, source, present)
+        return self._checked(stands)
+
+    def _checked(self, stands: Difference) -> Difference:
+        """With what is known of the answers to its questions."""
+        if not stands.item.check or stands.state is State.BLOCKED:
+            return stands
+        checked = self.remembered.checked.get(stands.item.name)
+        if stands.state is State.DIFFERS or unchecked(stands, checked):
+            return replace(stands, unchecked=True)
+        return replace(stands, trouble=stands.trouble or check_failed(stands, checked))
 
     def _named_apart(self, item: Item, present: Present | None) -> Blocked | None:
         for one, other in self.observed.collisions:
@@ -129,16 +177,84 @@ class _Host:
     def _changes(self, name: ModelName) -> bool:
         return name in self.found and self.found[name].state is State.DIFFERS
 
-    def _pulled(self, item: Item, present: Present | None) -> Difference:
+    def _pulled(self, item: Item, pull: Pull, present: Present | None) -> Difference:
+        accepted = self.known.accepted(item, pull)
+        as_served = has(self.observed.version, Capability.PULL_KEEPS_BYTES)
+        wants = self.known.expected(item, pull, as_served=as_served)
+        differing: tuple[Change, ...] = ()
         if present is None:
-            return Difference(item, None, State.DIFFERS, Reason.MISSING)
-        if self._broken(item.name):
-            return Difference(item, present, State.DIFFERS, Reason.BROKEN)
-        return Difference(item, present, State.AS_DESIRED)
+            reason = Reason.MISSING
+        elif self._broken(item.name):
+            reason = Reason.BROKEN
+        elif accepted is not None and present.digest not in accepted:
+            reason = Reason.DIGEST_DIFFERS
+            to = wants or _one(pull, accepted)
+            differing = (Change("digest", f"sha256:{present.digest.short}", f"sha256:{to.short}"),)
+        else:
+            return Difference(item, present, State.AS_DESIRED, trouble=self._not_compared(item, pull))
+        held = self._under_other_name(item, pull, accepted)
+        if held is not None:
+            fetch: Fetch | None = Fetch(frozenset({held}), {})
+            return Difference(item, present, State.DIFFERS, reason, differing, wants=held, fetch=fetch)
+        image = self.known.image(asked(item, pull))
+        if image is not None and accepted is not None and fixed(pull) and not accepted & image.digests:
+            return Difference(item, present, State.BLOCKED, blocked=self._moved(item, pull, accepted, image))
+        fetch = None if image is None else Fetch(image.digests, self._missing(image))
+        return Difference(item, present, State.DIFFERS, reason, differing, wants=wants, fetch=fetch)
+
+    def _under_other_name(self, item: Item, pull: Pull, accepted: frozenset[Digest] | None) -> Digest | None:
+        """The accepted content, where the host lists it under the name that is pulled in place of the declared one, or
+        as the backup: a killed run may have left it, and its tag may have moved since.
+        """
+        name = backup_of(item.name) if pull.origin is None else pull.origin
+        found = self.observed.models.get(name)
+        if found is None or found.remote or accepted is None or found.digest not in accepted:
+            return None
+        return found.digest
+
+    def _moved(self, item: Item, pull: Pull, accepted: frozenset[Digest], image: Image) -> Blocked:
+        """Why nothing is pulled: the tag stands for something else than was accepted."""
+        locked = self.known.locked.get(item.name)
+        if pull.pin is not None:
+            one, what, cure = pull.pin, "pinned", "another `pin`"
+        else:
+            # The form that `fleet lock` and `fleet outdated` show.
+            one = _one(pull, accepted) if locked is None else locked.raw
+            what, cure = "in the lock file", f"`fleet lock --upgrade {item.name}`"
+        return Blocked(
+            Code.PIN_NOT_SERVED,
+            f"sha256:{one.short} is {what}, and `{asked(item, pull)}` is sha256:{image.raw.short} in its registry now",
+            hint=f"accept the new content by {cure}, or name a registry that keeps the old one",
+        )
+
+    def _missing(self, image: Image) -> Mapping[Digest, int] | None:
+        """An image's layers that the host has not, with their bytes; nothing where it was not asked of all."""
+        there = self.observed.blobs
+        if any(layer.digest not in there for layer in image.blobs):
+            return None
+        return {layer.digest: layer.size for layer in image.blobs if not there[layer.digest]}
+
+    def _not_compared(self, item: Item, pull: Pull) -> Blocked | None:
+        """Why a name that follows its registry could not be compared with it, if so."""
+        if pull.update is not Update.ALWAYS or pull.pin is not None:
+            return None
+        served = self.known.served.get(asked(item, pull))
+        if served is None:
+            return Blocked(
+                Code.REGISTRY_TROUBLE,
+                f"`{item.name}` follows its registry, and registries are not asked",
+                hint="`ask_registries` is a setting",
+            )
+        if isinstance(served, Unpublished):
+            return Blocked(served.code, f"`{item.name}` could not be compared: {served.message}", hint=served.hint)
+        return None
 
     def _copied(self, item: Item, alias: Alias, present: Present | None) -> Difference:
         source = self.observed.models.get(alias.source)
         moving = self._changes(alias.source)
+        failed = self.found[alias.source].trouble if alias.source in self.found else None
+        if failed is not None and failed.code is not Code.CHECK_FAILED:
+            failed = None
         wants = source.digest if source is not None and not moving else None
         if present is None:
             reason: Reason | None = Reason.MISSING
@@ -148,6 +264,11 @@ class _Host:
             reason = Reason.SOURCE_DIFFERS
         else:
             reason = None
+        if failed is not None and reason is not None:
+            why = f"its source `{alias.source}` failed its check"
+            return Difference(
+                item, present, State.BLOCKED, blocked=Blocked(Code.SOURCE_BLOCKED, why), needs=alias.source
+            )
         state = State.AS_DESIRED if reason is None else State.DIFFERS
         differing: tuple[Change, ...] = ()
         if reason is Reason.SOURCE_DIFFERS and present is not None and wants is not None:
@@ -155,57 +276,53 @@ class _Host:
         return Difference(item, present, state, reason, differing, wants=wants, needs=alias.source)
 
     def _created(self, item: Item, create: Create, present: Present | None) -> Difference:
-        blocked = self._expressible(item, create)
+        blocked = inexpressible(item, create, self.observed.version) or self._clearable(create)
         if blocked is not None:
             return Difference(item, present, State.BLOCKED, blocked=blocked, needs=create.base)
         if present is None:
-            return Difference(item, None, State.DIFFERS, Reason.MISSING, needs=create.base)
+            return self._made(item, create, None, Reason.MISSING)
         if self._broken(item.name):
-            return Difference(item, present, State.DIFFERS, Reason.BROKEN, needs=create.base)
-        if self._changes(create.base):
-            return Difference(item, present, State.DIFFERS, Reason.BASE_CHANGES, needs=create.base)
-        made, base = self.observed.contents.get(item.name), self.observed.contents.get(create.base)
-        if made is None or base is None:
-            return Difference(item, present, State.UNVERIFIED, needs=create.base)
-        differing = changes(create, made, base, self.observed.version)
-        if differing:
-            return Difference(item, present, State.DIFFERS, Reason.FIELDS_DIFFER, differing, needs=create.base)
-        state = State.AS_DESIRED if provable(made, base) else State.UNVERIFIED
-        return Difference(item, present, state, needs=create.base)
+            return self._made(item, create, present, Reason.BROKEN)
+        if create.base is not None and self._changes(create.base):
+            return self._made(item, create, present, Reason.BASE_CHANGES)
+        contents, models = self.observed.contents, self.observed.models
+        found = standing(
+            create,
+            present,
+            contents.get(item.name),
+            models.get(create.base) if create.base is not None else None,
+            contents.get(create.base) if create.base is not None else None,
+            self.remembered.evidence.get(item.name),
+            self.observed.version,
+        )
+        if found.state is State.UNVERIFIED and self.known.rebuild_unverified:
+            return self._made(item, create, present, Reason.REBUILD_ASKED)
+        if found.state is State.DIFFERS and found.reason is not None:
+            return self._made(item, create, present, found.reason, found.changes)
+        return Difference(item, present, found.state, needs=create.base, adopt=found.adopt)
 
-    def _expressible(self, item: Item, create: Create) -> Blocked | None:
-        """Why this server cannot be told to make the model, if it cannot (`ollama-api.md` 7, 14)."""
-        version = self.observed.version
-        for field, value, capability in (
-            ("renderer", create.renderer, Capability.RENDERER),
-            ("parser", create.parser, Capability.RENDERER),
-            ("requires", create.requires, Capability.REQUIRES),
-        ):
-            if value is not None and version.known and not has(version, capability):
-                since = ".".join(map(str, capability.value.since or ()))
-                return Blocked(
-                    Code.FIELD_NEEDS_NEWER_SERVER,
-                    f"`{field}` needs Ollama {since}, the host has {version}",
-                    hint=f"upgrade the host, or set `{field}` by `overrides` only where it can be",
-                )
-        unknown = unknown_parameters(create.parameters, version)
-        if unknown:
-            names = ", ".join(f"`{name}`" for name in unknown)
-            return Blocked(Code.PARAMETER_UNKNOWN_HERE, f"Ollama {version} does not know {names}")
-        try:
-            request(create, str(item.name), str(create.base), version)
-        except NotExpressibleError as fault:
-            return Blocked(
-                Code.TEXT_NOT_EXPRESSIBLE, f"`{fault.field}` cannot be written for Ollama {version}: {fault.why}"
-            )
-        return self._clearable(create, version)
+    def _made(
+        self,
+        item: Item,
+        create: Create,
+        present: Present | None,
+        reason: Reason,
+        differing: tuple[Change, ...] = (),
+    ) -> Difference:
+        needed = blobs(create, self.observed.version)
+        wanted = tuple(blob for blob in needed if blob.digest is None or not self.observed.blobs.get(blob.digest))
+        return Difference(item, present, State.DIFFERS, reason, differing, needs=create.base, blobs=wanted)
 
-    def _clearable(self, create: Create, version: Version) -> Blocked | None:
-        base = self.observed.contents.get(create.base)
-        if base is None or self._changes(create.base):
+    def _clearable(self, create: Create) -> Blocked | None:
+        if create.base is None or self._changes(create.base):
             return None
-        field = uncleared(create, base, version)
+        field = uncleared(create, self.observed.contents.get(create.base), self.observed.version)
         return None if field is None else Blocked(Code.CANNOT_CLEAR, cannot_clear(field, create))
+
+
+def _one(pull: Pull, accepted: frozenset[Digest]) -> Digest:
+    """The form to show: what a person wrote, else the same one each time."""
+    return pull.pin if pull.pin is not None else min(accepted)
 
 
 def _removal(desired: HostDesired, observed: Observed, gone: frozenset[ModelName], name: ModelName) -> Removal:

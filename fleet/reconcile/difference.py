@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.codes import Code
-from fleet.manifest.item import AbsentItem, Item, Warm
+from fleet.manifest.item import AbsentItem, Item, ParameterValue, Warm
 from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile.observed import Present, Unobserved
+from fleet.weights.local import LocalFile
 
 
 class State(StrEnum):
@@ -25,18 +27,30 @@ class Reason(StrEnum):
 
     MISSING = "missing"
     BROKEN = "broken"
+    DIGEST_DIFFERS = "digest-differs"
     FIELDS_DIFFER = "fields-differ"
+    INPUTS_CHANGED = "inputs-changed"
+    CHANGED_ELSEWHERE = "changed-elsewhere"
+    REBUILD_ASKED = "rebuild-asked"
     BASE_CHANGES = "base-changes"
+    BASE_CHANGED = "base-changed"
     SOURCE_DIFFERS = "source-differs"
     SOURCE_CHANGES = "source-changes"
     DECLARED_ABSENT = "declared-absent"
+    LEFT_OVER = "left-over"
     NOT_WARM = "not-warm"
     CONTENT_CHANGES = "content-changes"
     OLD_CONTENT_WARM = "old-content-warm"
     CONTEXT_DIFFERS = "context-differs"
     OPTIONS_CHANGED = "options-changed"
     EXPIRES_SOON = "expires-soon"
+    CHECKED_BESIDE = "checked-beside"
     IN_MEMORY = "in-memory"
+    NO_LONGER_WARM = "no-longer-warm"
+    BLOB_MISSING = "blob-missing"
+    NOT_CHECKED = "not-checked"
+    NOT_PUBLISHED = "not-published"
+    PUBLISHED_DIFFERS = "published-differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,43 @@ class Difference:
     """The base or source that must be as desired first."""
     warmth: Warmth | None = None
     """Nothing where the item is not declared warm."""
+    trouble: Blocked | None = None
+    """What a person should see to although the content stays as it is; what depends on the item goes on."""
+    adopt: bool = False
+    """It is as desired, which no evidence tells yet: to be recorded."""
+    fetch: Fetch | None = None
+    """What a pull would bring, where the registry told."""
+    blobs: tuple[LocalBlob, ...] = ()
+    """What the create needs of this machine and the host has not, of blobs that can be known beforehand."""
+    unchecked: bool = False
+    """Its questions were not asked of this content yet, or the content is still to come."""
+    publish: Reason | None = None
+    """Why it is to be pushed from this host, if it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What a registry serves under the name that is to be pulled."""
+
+    digests: frozenset[Digest]
+    """All accepted forms of it."""
+    missing: Mapping[Digest, int] | None
+    """Layers that the host has not, with their bytes; nothing where it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlob:
+    """One blob that a create refers to, and the files on this machine that it is made of."""
+
+    digest: Digest | None
+    """Nothing for an archive that has to be made first."""
+    size: int
+    files: tuple[LocalFile, ...]
+    """One, or the members of an archive."""
+
+    @property
+    def shown(self) -> str:
+        return self.files[0].shown if len(self.files) == 1 else f"{len(self.files)} files as one archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +153,29 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """A name that fleet put there for the time of one step, and that a killed run left."""
+
+    present: Present
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A model in memory that fleet warmed and that is not declared warm any more."""
+
+    present: Present
+    options: Mapping[str, ParameterValue]
+    """Those that it was loaded with: others would load it anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostDifference:
     """All differences of one host, items sorted by name, removals likewise."""
 
     host: HostName
     items: tuple[Difference, ...] = ()
     removals: tuple[Removal, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    releases: tuple[Release, ...] = ()
     unobserved: Unobserved | None = None

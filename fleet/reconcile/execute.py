@@ -12,41 +12,38 @@ from collections.abc import Mapping, Sequence
 from fleet.codes import Code
 from fleet.errors import HostError
 from fleet.manifest.item import HostDesired
+from fleet.names import ModelName
 from fleet.ollama.client import Client
-from fleet.reconcile.acting import Acting, StoppedError, SupersededError
 from fleet.reconcile.connection import connect
 from fleet.reconcile.observe import look, unobserved
 from fleet.reconcile.observed import Observation, Observed, Unobserved
-from fleet.reconcile.progress import Listener, StepBegun, StepEnded
+from fleet.reconcile.progress import StepBegun, StepEnded
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Step
-from fleet.reconcile.stop import Stop
-from fleet.settings import Settings
+from fleet.reconcile.steps.acting import Acting, StoppedError, SupersededError
+from fleet.reconcile.steps.session import Told
+from fleet.state.evidence import Evidence
+from fleet.state.memory import StateError
 
 
 async def carry_out_host(
-    desired: HostDesired,
-    before: Observed,
-    steps: Sequence[Step],
-    settings: Settings,
-    stop: Stop,
-    listener: Listener,
+    desired: HostDesired, before: Observed, steps: Sequence[Step], told: Told
 ) -> tuple[tuple[StepResult, ...], Observation]:
     """The results of all steps, and what a last look at the host shows. Never raises, whatever happens."""
     results: dict[int, StepResult] = {}
 
     def end(result: StepResult) -> None:
         results[result.step.number] = result
-        listener(StepEnded(result))
+        told.listener(StepEnded(result))
 
     try:
-        async with connect(desired.host, settings) as client:
-            acting = Acting(client, desired, before, settings, stop, listener)
+        async with connect(desired.host, told.settings) as client:
+            acting = Acting(client, desired, before, told)
             for step in steps:
-                end(await _one(step, results, acting, stop, listener))
+                end(await _one(step, results, acting, told))
             if all(result.outcome is Outcome.NOT_TRIED for result in results.values()):
                 return tuple(results.values()), before
-            return tuple(results.values()), await _last_look(client, desired, settings)
+            return tuple(results.values()), await _last_look(client, desired, told)
     except HostError as error:
         # Credentials that cannot be read any more: nothing was sent.
         for step in steps:
@@ -55,23 +52,26 @@ async def carry_out_host(
         return tuple(results[step.number] for step in steps), unobserved(desired.host.name, error)
 
 
-async def _last_look(client: Client, desired: HostDesired, settings: Settings) -> Observation:
+async def _last_look(client: Client, desired: HostDesired, told: Told) -> Observation:
     try:
-        return await look(client, desired, settings)
+        return await look(client, desired, told.settings, _evidence(desired, told))
     except HostError as error:
         return unobserved(desired.host.name, error)
     except Exception as error:
         return Unobserved(desired.host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-async def _one(
-    step: Step, results: Mapping[int, StepResult], acting: Acting, stop: Stop, listener: Listener
-) -> StepResult:
-    withheld = _withheld(step, results, acting, stop)
+def _evidence(desired: HostDesired, told: Told) -> Mapping[ModelName, Evidence]:
+    known = told.shared.memory.remembered().hosts.get(desired.host.name)
+    return known.evidence if known is not None and known.url == desired.host.url else {}
+
+
+async def _one(step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told) -> StepResult:
+    withheld = _withheld(step, results, acting, told)
     if withheld is not None:
         return StepResult(step, withheld.outcome, withheld)
     begun = time.monotonic()
-    listener(StepBegun(step))
+    told.listener(StepBegun(step))
     failure: Failure | None = None
     try:
         await acting.act(step)
@@ -80,6 +80,10 @@ async def _one(
     except StoppedError:
         failure = _failure(step, Code.INTERRUPTED, "the run was interrupted before it", Outcome.NOT_TRIED)
     except HostError as error:
+        failure = Failure.of(error, step)
+    except StateError as error:
+        # What was done and is not recorded could be forgotten: nothing more is begun anywhere.
+        told.stop.request(error.exit_code)
         failure = Failure.of(error, step)
     except Exception as error:
         failure = _failure(step, Code.INTERNAL, f"{type(error).__name__}: {error}", Outcome.UNKNOWN)
@@ -91,10 +95,10 @@ def _failure(step: Step, code: Code, message: str, outcome: Outcome) -> Failure:
     return Failure(code, message, step.host, step.model, step.action, step.number, outcome)
 
 
-def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, stop: Stop) -> Failure | None:
+def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told) -> Failure | None:
     """Why a step is not even begun, if it is not."""
     missing = [number for number in step.needs if results[number].outcome is not Outcome.DONE]
-    if stop.requested:
+    if told.stop.requested:
         return _failure(step, Code.INTERRUPTED, "the run was interrupted before it", Outcome.NOT_TRIED)
     if missing and not _takes_back(step, results, missing):
         message = f"step {missing[0]} did not succeed, and this needs it"

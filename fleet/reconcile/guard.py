@@ -8,7 +8,7 @@ from fleet.codes import Code
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
-from fleet.reconcile.difference import HostDifference, State
+from fleet.reconcile.difference import HostDifference, Reason, State
 from fleet.reconcile.observed import Observed
 from fleet.reconcile.step import Action, Refusal, Step
 from fleet.state.remembered import HostRemembered, Remembered
@@ -61,11 +61,16 @@ def items_of(desired: Desired) -> int:
     return sum(len(host.items) + len(host.absent) for host in desired.hosts.values())
 
 
+def takes_away(step: Step) -> bool:
+    """Whether the step removes what a manifest says must be gone, or prepares that."""
+    return step.action in {Action.DELETE, Action.UNLOAD} and step.reason in {Reason.DECLARED_ABSENT, Reason.IN_MEMORY}
+
+
 def deletes(
     desired: Desired, host: HostDesired, steps: Sequence[Step], *, limit: int, shrunk_because: str | None
 ) -> Refusal | None:
     """Why none of the deletes of this host is to be done, if one of them is not."""
-    wanted = [step for step in steps if step.action is Action.DELETE]
+    wanted = [step for step in steps if step.action is Action.DELETE and takes_away(step)]
     name = host.host.name
     if not wanted:
         return None
@@ -116,7 +121,7 @@ def frozen(difference: HostDifference, steps: Sequence[Step]) -> tuple[Refusal |
             f"{names} on `{difference.host}` would be changed, and `freeze` says never; nothing is deleted there either",
             "take `freeze` away to let it be changed",
             difference.host,
-            told(step for step in steps if step.model in held or step.item is None),
+            told(step for step in steps if step.model in held or takes_away(step)),
         ),
         frozenset(held),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from fleet.codes import Code
@@ -13,9 +13,10 @@ from fleet.names import HostName, ModelName
 from fleet.ollama.client import Client, ModelMissing
 from fleet.reconcile.connection import connect
 from fleet.reconcile.observed import Content, Observation, Observed, Present, Unobserved
-from fleet.reconcile.questions import to_show
+from fleet.reconcile.questions import to_show, to_show_besides
 from fleet.reconcile.reading import content, listing, runners
 from fleet.settings import Settings
+from fleet.state.evidence import Evidence
 
 _BETWEEN_TRIES = 1.0
 """Seconds between two looks at a host that is waited for."""
@@ -24,8 +25,15 @@ _REPLIES = 20
 """How many replies, each just in time, one look may take: a host can list thousands of models to ask about."""
 
 
+EvidenceOf = Callable[[HostDesired], Mapping[ModelName, Evidence]]
+"""What is recorded of a host's created models, so that less has to be asked."""
+
+
 async def observe_all(
-    hosts: Iterable[HostDesired], settings: Settings, seen: Callable[[HostName, Observation], None]
+    hosts: Iterable[HostDesired],
+    settings: Settings,
+    seen: Callable[[HostName, Observation], None],
+    evidence_of: EvidenceOf = lambda _: {},
 ) -> dict[HostName, Observation]:
     """Looks at each host, at most `settings.parallelism` at once, and tells `seen` as results come.
 
@@ -36,7 +44,8 @@ async def observe_all(
     until = asyncio.get_running_loop().time() + settings.wait
 
     async def one(desired: HostDesired) -> None:
-        observations[desired.host.name] = await _patiently(desired, settings, places, until)
+        evidence = evidence_of(desired)
+        observations[desired.host.name] = await _patiently(desired, settings, places, until, evidence)
         seen(desired.host.name, observations[desired.host.name])
 
     async with asyncio.TaskGroup() as group:
@@ -45,12 +54,18 @@ async def observe_all(
     return observations
 
 
-async def _patiently(desired: HostDesired, settings: Settings, places: asyncio.Semaphore, until: float) -> Observation:
+async def _patiently(
+    desired: HostDesired,
+    settings: Settings,
+    places: asyncio.Semaphore,
+    until: float,
+    evidence: Mapping[ModelName, Evidence],
+) -> Observation:
     """Asks again, up to the moment `until`, while the host is not reachable; waiting takes no place from others."""
     now = asyncio.get_running_loop().time
     while True:
         async with places:
-            observation = await observe(desired, settings)
+            observation = await observe(desired, settings, evidence)
         left = until - now()
         if isinstance(observation, Observed) or observation.code.retry != "later" or left <= 0:
             return observation
@@ -59,11 +74,13 @@ async def _patiently(desired: HostDesired, settings: Settings, places: asyncio.S
         await asyncio.sleep(min(_BETWEEN_TRIES, left))
 
 
-async def observe(desired: HostDesired, settings: Settings) -> Observation:
+async def observe(
+    desired: HostDesired, settings: Settings, evidence: Mapping[ModelName, Evidence] | None = None
+) -> Observation:
     """One look at one host, whatever it does."""
     try:
         async with connect(desired.host, settings) as client:
-            return await look(client, desired, settings)
+            return await look(client, desired, settings, evidence)
     except HostError as error:
         return unobserved(desired.host.name, error)
     except Exception as error:
@@ -75,12 +92,14 @@ def unobserved(host: HostName, error: HostError) -> Unobserved:
     return Unobserved(host, error.code, str(error), error.hint, error.told)
 
 
-async def look(client: Client, desired: HostDesired, settings: Settings) -> Observed:
+async def look(
+    client: Client, desired: HostDesired, settings: Settings, evidence: Mapping[ModelName, Evidence] | None = None
+) -> Observed:
     """Version, tags, ps, and show where a decision hangs on it, within a time. Raises `HostError`."""
     longest = _REPLIES * settings.answer_deadline
     try:
         async with asyncio.timeout(longest):
-            return await _look(client, desired)
+            return await _look(client, desired, evidence or {})
     except TimeoutError:
         raise HostUnreachable(
             f"looking at the host took longer than {longest:g}s, though each reply came in time",
@@ -89,7 +108,7 @@ async def look(client: Client, desired: HostDesired, settings: Settings) -> Obse
         ) from None
 
 
-async def _look(client: Client, desired: HostDesired) -> Observed:
+async def _look(client: Client, desired: HostDesired, evidence: Mapping[ModelName, Evidence]) -> Observed:
     version = await client.place(await client.version())
     found = listing(await client.tags())
     if found.models and any(item.name not in found.models for item in desired.items):
@@ -99,8 +118,11 @@ async def _look(client: Client, desired: HostDesired) -> Observed:
         found = max(again, found, key=lambda listed: len(listed.models))
     running = runners(await client.ps())
     contents: dict[ModelName, Content | None] = {}
-    for name in to_show(desired, found.models, running):
-        contents[name] = await whole(client, found.models[name])
+    asked = to_show(desired, found.models, running, evidence)
+    while asked:
+        for name in asked:
+            contents[name] = await whole(client, found.models[name])
+        asked = to_show_besides(desired, found.models, contents)
     return Observed(
         desired.host.name,
         version,
@@ -111,7 +133,7 @@ async def _look(client: Client, desired: HostDesired) -> Observed:
         found.unreadable,
         found.invalid,
         datetime.now(UTC),
-        found.modified,
+        modified=found.modified,
     )
 
 

@@ -48,6 +48,12 @@ class Content:
     context_length: int | None = None
     """The model's own maximum."""
     embeds_only: bool = False
+    quantization: str = ""
+    """The level of the weights, as `Q4_K_M`."""
+    adapters: frozenset[Digest] = frozenset()
+    """Blobs of its ADAPTER lines, which are among `weights`."""
+    drafts: frozenset[Digest] = frozenset()
+    """Blobs of its DRAFT lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ class Observed:
     invalid: tuple[str, ...] = ()
     """Listed names that are none, cleaned; never acted on."""
     at: datetime | None = None
+    blobs: Mapping[Digest, bool] = field(default_factory=dict)
+    """Whether the host has a blob, for those that were asked for."""
     modified: Mapping[ModelName, str] = field(default_factory=dict)
     """When each model was written there, in the server's words: for people, and no evidence of change (4.2)."""
 

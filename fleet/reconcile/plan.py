@@ -1,7 +1,8 @@
 """From differences to the ordered steps that remove them (`design.md` 7). Pure: equal input gives an equal plan.
 
-The order on a host: what others are made from first (by depth, then name), each replaced model unloaded just before;
-then loads by name; then removals by name, each unloaded before it is deleted. Hosts by name.
+The order on a host: what others are made from first (by depth, then name), each replaced model unloaded just before,
+each upload before its create, each check after what it asks about; then pushes by name, releases by name, loads by
+name; then what earlier runs left; then removals by name, each unloaded before it is deleted. Hosts by name.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fleet.codes import Code
-from fleet.manifest.item import Alias, Create, Desired, HostDesired
-from fleet.names import HostName, ModelName
+from fleet.manifest.item import Alias, Create, Desired, HostDesired, Pull
+from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile import guard
+from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.diff import difference, needs
-from fleet.reconcile.difference import Difference, HostDifference, Reason, State
-from fleet.reconcile.making import inputs_of, inputs_of_load
-from fleet.reconcile.observed import Observation, Unobserved
+from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, Release, State
+from fleet.reconcile.inputs import fingerprint as inputs_fingerprint
+from fleet.reconcile.known import Known
+from fleet.reconcile.making import inputs_of_load
+from fleet.reconcile.observed import Observation, Present, Unobserved
+from fleet.reconcile.publishing import publishing
 from fleet.reconcile.step import Action, BlockedItem, Plan, Refusal, Step
 from fleet.state.remembered import Remembered
 
@@ -39,6 +44,7 @@ def plan(
     scope: str = "",
     allowance: Allowance = Allowance(),
     wanted: Callable[[ModelName], bool] | None = None,
+    known: Known = Known(),
 ) -> Plan:
     """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need.
 
@@ -51,6 +57,9 @@ def plan(
     differences: list[HostDifference] = []
     suspended: dict[HostName, str] = {}
     steps: list[Step] = []
+    # What other manifests of the same name warmed is theirs.
+    alone = not remembered.items.keys() - {scope}
+    to_push = publishing(desired, observations, remembered, known)
     for name in sorted(observations):
         host, observation = desired.hosts[name], observations[name]
         if host.host.suspended is not None:
@@ -59,13 +68,14 @@ def plan(
             differences.append(HostDifference(name, unobserved=observation))
             continue
         before = remembered.hosts.get(name)
-        found = difference(host, observation, before.loaded if before and before.url == host.host.url else None)
+        own = before if before is not None and before.url == host.host.url else None
+        found = difference(host, observation, own, known, to_push.get(name), alone=alone)
         found = _narrowed(found, wanted)
         differences.append(found)
         if host.host.suspended is not None:
             continue
         blocked.extend(_blocked(found))
-        drafted = _steps(found, len(steps))
+        drafted = _steps(found, len(steps), known)
         emptied = guard.emptied(host, observation, before, drafted, accepted=name in allowance.emptied)
         if emptied is not None:
             refused.append(emptied)
@@ -85,6 +95,7 @@ def plan(
         fingerprint,
         filtered=wanted is not None or len(observations) < len(desired.hosts),
         observations=observations,
+        known=known,
         urls={name: desired.hosts[name].host.url for name in observations},
     )
 
@@ -102,13 +113,21 @@ def _narrowed(found: HostDifference, wanted: Callable[[ModelName], bool] | None)
             current = needs(by_name[current].item)
     return replace(
         found,
-        items=tuple(d if wanted(d.item.name) else replace(d, warmth=None) for d in found.items if d.item.name in kept),
+        items=tuple(
+            d if wanted(d.item.name) else replace(d, warmth=None, publish=None)
+            for d in found.items
+            if d.item.name in kept
+        ),
         removals=tuple(removal for removal in found.removals if wanted(removal.present.name)),
+        leftovers=tuple(left for left in found.leftovers if wanted(left.present.name)),
+        releases=tuple(release for release in found.releases if wanted(release.present.name)),
     )
 
 
 def _blocked(found: HostDifference) -> Iterable[BlockedItem]:
     for item in found.items:
+        if item.trouble is not None:
+            yield BlockedItem(found.host, item.item.name, item.trouble)
         if item.blocked is not None:
             yield BlockedItem(found.host, item.item.name, item.blocked)
         elif item.warmth is not None and item.warmth.blocked is not None:
@@ -132,58 +151,144 @@ def _guarded(
     if frozen is not None:
         refused.append(frozen)
         # Deletes come only when all that was to be done before them is.
-        steps = [step for step in steps if step.model not in held and step.item is not None]
+        steps = [step for step in steps if step.model not in held and not guard.takes_away(step)]
     limit = desired.policy.max_deletes if allowance.max_deletes is None else allowance.max_deletes
     deletes = guard.deletes(desired, host, steps, limit=limit, shrunk_because=shrunk)
     if deletes is not None:
         refused.append(deletes)
-        steps = [step for step in steps if step.item is not None]
+        steps = [step for step in steps if not guard.takes_away(step)]
     return steps, refused
 
 
-def _steps(found: HostDifference, offset: int) -> list[Step]:
+def _steps(found: HostDifference, offset: int, known: Known) -> list[Step]:
     """The steps of one host, numbered after `offset`."""
-    steps: list[Step] = []
-    content: dict[ModelName, int] = {}
-    released: dict[ModelName, int] = {}
+    drafting = _Drafting(found, offset, known)
+    for item in _by_depth(found):
+        drafting.content(item)
+    for item in found.items:
+        drafting.push(item)
+    for release in found.releases:
+        drafting.release(release)
+    for item in found.items:
+        drafting.load(item)
+    drafting.removals()
+    return drafting.steps
 
-    def add(step: Step) -> int:
-        steps.append(step)
+
+class _Drafting:
+    """The steps of one host as they are found to be needed, with what each item's later steps have to wait for."""
+
+    def __init__(self, found: HostDifference, offset: int, known: Known) -> None:
+        self._found = found
+        self._host = found.host
+        self._offset = offset
+        self._known = known
+        self._content: dict[ModelName, int] = {}
+        """The step that brings an item's content."""
+        self._checked: dict[ModelName, int] = {}
+        self._released: dict[ModelName, int] = {}
+        self._uploaded: dict[object, int] = {}
+        """The step that sends a blob, by its digest, or by the files of an archive."""
+        self._fetched: set[Digest] = set()
+        """Layers that a pull before brings."""
+        self.steps: list[Step] = []
+
+    def _number(self) -> int:
+        return self._offset + len(self.steps) + 1
+
+    def _add(self, step: Step) -> int:
+        self.steps.append(step)
         return step.number
 
-    def number() -> int:
-        return offset + len(steps) + 1
-
-    for item in _by_depth(found):
+    def content(self, item: Difference) -> None:
+        """What makes the item's content as desired, and asks it its questions."""
+        name = item.item.name
         if item.warmth is not None and item.warmth.state is State.DIFFERS and item.warmth.release_first is not None:
-            released[item.item.name] = add(_unload(number(), found.host, item, item.warmth.release_first))
+            self._released[name] = self._add(_unload(self._number(), self._host, item, item.warmth.release_first))
         if item.state is State.DIFFERS:
-            content[item.item.name] = add(_content(number(), found.host, item, content))
-    for item in found.items:
-        if item.warmth is not None and item.warmth.state is State.DIFFERS and item.state is not State.BLOCKED:
-            name = item.item.name
-            before = tuple(sorted(n for n in (content.get(name), released.get(name)) if n is not None))
-            add(_load(number(), found.host, item, before, content.get(name)))
-    others = tuple(step.number for step in steps)
-    for removal in found.removals:
-        if removal.blocked is not None:
-            continue
-        present, unload = removal.present, None
-        if removal.unload:
-            unload = add(
-                Step(
-                    number(), found.host, present.name, present.listed, Action.UNLOAD, Reason.IN_MEMORY,
-                    old=present.digest, new=present.digest, bytes_in=0, presumes=present.digest, needs=others,
+            uploads = tuple(self._upload(item, blob) for blob in item.blobs)
+            source = item.needs
+            before = [self._content.get(source)] if source is not None else []
+            if isinstance(item.item.source, Alias) and source is not None:
+                before.append(self._checked.get(source))
+            waits = tuple(sorted({number for number in (*uploads, *before) if number is not None}))
+            self._content[name] = self._add(
+                _content(
+                    self._number(),
+                    self._host,
+                    item,
+                    waits,
+                    self._content.get(source) if source else None,
+                    self._known,
+                    self._fetch(item),
                 )
-            )  # fmt: skip
-        add(
+            )
+        if item.unchecked and item.state is not State.BLOCKED:
+            self._checked[name] = self._add(_check(self._number(), self._host, item, self._content.get(name)))
+
+    def _upload(self, item: Difference, blob: LocalBlob) -> int:
+        """One for each blob, however many models of the host are made from it."""
+        key = blob.digest or blob.files
+        if key not in self._uploaded:
+            self._uploaded[key] = self._add(_upload(self._number(), self._host, item, blob))
+        return self._uploaded[key]
+
+    def _fetch(self, item: Difference) -> int | None:
+        """Bytes that its pull transfers, without the layers that another model brought before."""
+        if item.fetch is None or item.fetch.missing is None:
+            return None
+        new = item.fetch.missing.keys() - self._fetched
+        self._fetched |= new
+        return sum(item.fetch.missing[layer] for layer in new)
+
+    def push(self, item: Difference) -> None:
+        if item.publish is not None and item.state is not State.BLOCKED:
+            name = item.item.name
+            waits = tuple(sorted(n for n in (self._content.get(name), self._checked.get(name)) if n is not None))
+            self._add(_push(self._number(), self._host, item, item.publish, waits, self._content.get(name)))
+
+    def release(self, release: Release) -> None:
+        present = release.present
+        self._add(
             Step(
-                number(), found.host, present.name, present.listed, Action.DELETE, Reason.DECLARED_ABSENT,
-                old=present.digest, bytes_in=0, bytes_freed=present.size, presumes=present.digest,
-                needs=others if unload is None else (*others, unload),
+                self._number(), self._host, present.name, present.listed, Action.RELEASE, Reason.NO_LONGER_WARM,
+                old=present.digest, new=present.digest, bytes_in=0, release=release.options,
             )
         )  # fmt: skip
-    return steps
+
+    def load(self, item: Difference) -> None:
+        if item.warmth is None or item.warmth.state is not State.DIFFERS or item.state is State.BLOCKED:
+            return
+        name = item.item.name
+        content = self._content.get(name)
+        before = tuple(sorted(n for n in (content, self._released.get(name)) if n is not None))
+        self._add(_load(self._number(), self._host, item, before, content))
+
+    def removals(self) -> None:
+        """Last, and only if all before them succeeded."""
+        others = tuple(step.number for step in self.steps)
+        for left in self._found.leftovers:
+            self._delete(left.present, Reason.LEFT_OVER, others)
+        for removal in self._found.removals:
+            if removal.blocked is not None:
+                continue
+            present = removal.present
+            before = others
+            if removal.unload:
+                unload = Step(
+                    self._number(), self._host, present.name, present.listed, Action.UNLOAD, Reason.IN_MEMORY,
+                    old=present.digest, new=present.digest, bytes_in=0, presumes=present.digest, needs=others,
+                )  # fmt: skip
+                before = (*others, self._add(unload))
+            self._delete(present, Reason.DECLARED_ABSENT, before)
+
+    def _delete(self, present: Present, reason: Reason, before: tuple[int, ...]) -> None:
+        self._add(
+            Step(
+                self._number(), self._host, present.name, present.listed, Action.DELETE, reason,
+                old=present.digest, bytes_in=0, bytes_freed=present.size, presumes=present.digest, needs=before,
+            )
+        )  # fmt: skip
 
 
 def _by_depth(found: HostDifference) -> list[Difference]:
@@ -198,21 +303,68 @@ def _by_depth(found: HostDifference) -> list[Difference]:
     return sorted(found.items, key=lambda d: (depth(d), d.item.name.key))
 
 
-def _content(number: int, host: HostName, item: Difference, content: Mapping[ModelName, int]) -> Step:
+def _content(
+    number: int,
+    host: HostName,
+    item: Difference,
+    waits: tuple[int, ...],
+    source_step: int | None,
+    known: Known,
+    fetched: int | None,
+) -> Step:
     """Pull, create or copy: what brings the item's content."""
     source = item.item.source
     old = item.present.digest if item.present else None
     listed = item.present.listed if item.present else str(item.item.name)
     reason = item.reason or Reason.MISSING
-    before = content.get(item.needs) if item.needs is not None else None
     action = Action.CREATE if isinstance(source, Create) else Action.COPY if isinstance(source, Alias) else Action.PULL
-    # A copy's content is its source's, known now or after the step that brings that; others tell once they are there.
+    # A copy's content is its source's, known now or after the step that brings that; a pull's is what the registry
+    # told; others tell once they are there.
+    after = source_step if action is Action.COPY else None if item.wants is not None else number
     return Step(
         number, host, item.item.name, listed, action, reason, old=old,
-        new=item.wants if action is Action.COPY else None, new_after=before if action is Action.COPY else number,
-        bytes_in=None if action is Action.PULL else 0, presumes=old, needs=() if before is None else (before,),
-        changes=item.changes, source=item.needs, item=item.item,
-        inputs=inputs_of(source) if isinstance(source, Create) else None,
+        new=item.wants if action is not Action.CREATE else None, new_after=after,
+        bytes_in=fetched if action is Action.PULL else 0, presumes=old, needs=waits,
+        changes=item.changes, source=item.needs or _origin(item), item=item.item,
+        inputs=inputs_fingerprint(source) if isinstance(source, Create) else None,
+        accepts=known.accepted(item.item, source) if isinstance(source, Pull) else None,
+    )  # fmt: skip
+
+
+def _origin(item: Difference) -> ModelName | None:
+    """What is pulled in place of the name."""
+    source = item.item.source
+    return source.origin if isinstance(source, Pull) else None
+
+
+def _upload(number: int, host: HostName, item: Difference, blob: LocalBlob) -> Step:
+    listed = item.present.listed if item.present else str(item.item.name)
+    return Step(
+        number, host, item.item.name, listed, Action.UPLOAD, Reason.BLOB_MISSING, new=blob.digest, bytes_in=blob.size,
+        item=item.item, blob=blob,
+    )  # fmt: skip
+
+
+def _check(number: int, host: HostName, item: Difference, content: int | None) -> Step:
+    digest = item.present.digest if item.present else None
+    return Step(
+        number, host, item.item.name, item.present.listed if item.present else str(item.item.name), Action.CHECK,
+        Reason.NOT_CHECKED, old=digest, new=digest if content is None else None, new_after=content, bytes_in=0,
+        presumes=digest if content is None else None, needs=() if content is None else (content,), item=item.item,
+        inputs=questions_of(item.item.check),
+    )  # fmt: skip
+
+
+def _push(
+    number: int, host: HostName, item: Difference, reason: Reason, waits: tuple[int, ...], content: int | None
+) -> Step:
+    digest = item.present.digest if item.present else None
+    source = item.item.source
+    return Step(
+        number, host, item.item.name, item.present.listed if item.present else str(item.item.name), Action.PUSH,
+        reason, old=digest, new=digest if content is None else None, new_after=content, bytes_in=0,
+        presumes=digest if content is None else None, needs=waits, item=item.item,
+        inputs=inputs_fingerprint(source) if isinstance(source, Create) else None,
     )  # fmt: skip
 
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fleet.manifest.item import Alias, Create, HostDesired
+from fleet.manifest.item import Alias, Create, HostDesired, Item
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
-from fleet.reconcile.observed import Present, Runner
+from fleet.reconcile.backup import backup_of
+from fleet.reconcile.created import recorded
+from fleet.reconcile.observed import Content, Present, Runner
+from fleet.state.evidence import Evidence
 
 
 def removals(desired: HostDesired, models: Mapping[ModelName, Present]) -> frozenset[ModelName]:
     """The listed names that must be gone: an exact entry of any kind beats a glob, and cloud stubs match none."""
     declared = {item.name for item in desired.items}
+    declared |= {backup_of(name) for name in declared}
     gone: set[ModelName] = set()
     for absent in desired.absent:
         if absent.exact is not None:
@@ -31,15 +35,20 @@ def removals(desired: HostDesired, models: Mapping[ModelName, Present]) -> froze
 
 
 def to_show(
-    desired: HostDesired, models: Mapping[ModelName, Present], runners: Iterable[Runner]
+    desired: HostDesired,
+    models: Mapping[ModelName, Present],
+    runners: Iterable[Runner],
+    evidence: Mapping[ModelName, Evidence] | None = None,
 ) -> tuple[ModelName, ...]:
-    """The listed models to ask about, sorted by name."""
+    """The listed models to ask about, sorted by name. Of a created model of which `evidence` tells all, none is asked."""
     items = {item.name: item for item in desired.items}
     wanted: set[ModelName] = set()
     warm = False
     for item in desired.items:
-        if isinstance(item.source, Create):
-            wanted.update((item.name, item.source.base))
+        if isinstance(item.source, Create) and not _known(item, item.source, models, evidence or {}):
+            wanted.add(item.name)
+            if item.source.base is not None:
+                wanted.add(item.source.base)
         if item.warm is not None:
             warm = True
             wanted.add(item.name)
@@ -66,6 +75,30 @@ def to_show(
             wanted.add(source.source)
             source = items[source.source].source if source.source in items else None
     return tuple(sorted(name for name in wanted if name in models and not models[name].remote))
+
+
+def to_show_besides(
+    desired: HostDesired, models: Mapping[ModelName, Present], contents: Mapping[ModelName, Content | None]
+) -> tuple[ModelName, ...]:
+    """What models that turned out not to be whole are made from, as far as nobody asked about it: it is mended first."""
+    sources = {item.name: item.source for item in desired.items}
+    wanted: set[ModelName] = set()
+    for name, content in contents.items():
+        source = sources.get(name) if content is None else None
+        needed = source.base if isinstance(source, Create) else source.source if isinstance(source, Alias) else None
+        if needed is not None:
+            wanted.add(needed)
+    return tuple(sorted(name for name in wanted - contents.keys() if name in models and not models[name].remote))
+
+
+def _known(
+    item: Item, create: Create, models: Mapping[ModelName, Present], evidence: Mapping[ModelName, Evidence]
+) -> bool:
+    present = models.get(item.name)
+    base = models.get(create.base) if create.base is not None else None
+    return present is not None and recorded(
+        create, present, base.digest if base is not None else None, evidence.get(item.name)
+    )
 
 
 def _to_copy(name: ModelName, alias: Alias, models: Mapping[ModelName, Present]) -> bool:

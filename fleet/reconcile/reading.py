@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from fleet.foreign import clean
 from fleet.names import Digest, InvalidName, ModelName
 from fleet.ollama import shown
-from fleet.ollama.foreign import clean
 from fleet.ollama.wire import Listed, Running, Show
 from fleet.reconcile.observed import Content, Present, Runner
 
@@ -103,4 +103,7 @@ def content(show: Show) -> Content:
         architecture=architecture if isinstance(architecture, str) else "",
         context_length=model.context_length,
         embeds_only="embedding" in capabilities and "completion" not in capabilities,
+        quantization=model.quantization,
+        adapters=frozenset(model.adapter_digests),
+        drafts=frozenset(model.draft_digests),
     )

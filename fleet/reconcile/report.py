@@ -10,7 +10,7 @@ from enum import StrEnum
 from fleet.codes import Code
 from fleet.errors import ExitCode, FleetError, OutcomeUnknown, highest_ranked
 from fleet.names import HostName, ModelName
-from fleet.reconcile.difference import State
+from fleet.reconcile.difference import Difference, State
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.step import Action, Plan, Step
 
@@ -104,6 +104,8 @@ class Report:
     """Why the next pass will not know of this one, if so."""
     seconds: float = 0.0
     counts: Counts = field(default_factory=Counts)
+    notes: tuple[str, ...] = ()
+    """What a person should know of the record that fleet keeps, in whole sentences."""
 
 
 def exit_code(report: Report, *, allowed_unobserved: int = 0, applied: bool, detailed: bool = False) -> ExitCode:
@@ -128,6 +130,18 @@ def exit_code(report: Report, *, allowed_unobserved: int = 0, applied: bool, det
     return highest_ranked(codes)
 
 
+def at_its_end(item: Difference) -> State:
+    """How an item stands in all that is asked of it: the worst part tells."""
+    state = item.state
+    if state not in {State.AS_DESIRED, State.UNVERIFIED}:
+        return state
+    if item.trouble is not None:
+        return State.BLOCKED
+    if item.warmth is not None and item.warmth.state is not State.AS_DESIRED:
+        return item.warmth.state
+    return State.DIFFERS if item.unchecked or item.publish is not None else state
+
+
 def counted(plan: Plan, after: Plan, results: Iterable[StepResult], unobserved: Iterable[Unobserved]) -> Counts:
     """Adds up one pass; items as they stand at its end, those of suspended hosts aside."""
     ended = Counter(result.outcome for result in results)
@@ -136,10 +150,7 @@ def counted(plan: Plan, after: Plan, results: Iterable[StepResult], unobserved: 
         if host.host in plan.suspended:
             continue
         for item in host.items:
-            state = item.state
-            if item.warmth is not None and state in {State.AS_DESIRED, State.UNVERIFIED}:
-                state = item.warmth.state if item.warmth.state is not State.AS_DESIRED else state
-            states[state] += 1
+            states[at_its_end(item)] += 1
         states[State.DIFFERS] += sum(removal.blocked is None for removal in host.removals)
         states[State.BLOCKED] += sum(removal.blocked is not None for removal in host.removals)
     return Counts(

@@ -6,35 +6,42 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from fleet.codes import Code
-from fleet.errors import FleetError, UsageError
+from fleet.errors import UsageError
 from fleet.manifest.faults import Misread
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.manifest.selector import Selector
 from fleet.names import HostName, ModelName
 from fleet.reconcile.execute import carry_out_host
-from fleet.reconcile.guard import items_of
+from fleet.reconcile.known import Known
+from fleet.reconcile.learning import evidence_of, forms_of, keep_forms, learn, with_blobs, with_what_came
 from fleet.reconcile.observe import observe_all
 from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.plan import Allowance, plan
 from fleet.reconcile.progress import HostSeen, Listener, deaf
+from fleet.reconcile.publishers import publishers
+from fleet.reconcile.remembering import remember
 from fleet.reconcile.report import Outcome, Report, StepResult, counted
 from fleet.reconcile.step import Action, Plan, Step
+from fleet.reconcile.steps.session import Told
+from fleet.reconcile.steps.shared import Shared
+from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
+from fleet.reconcile.untold import untold
 from fleet.reconcile.verify import unproven
+from fleet.registry.locked import Locked
+from fleet.registry.served import Served
 from fleet.settings import Settings
-from fleet.state.memory import Memory, StateError
-from fleet.state.remembered import HostRemembered, OptionValues
+from fleet.state.digests import Digests
+from fleet.state.memory import Memory
+from fleet.state.remembered import Remembered
 
 DEFAULT_NAME = "default"
 """Of a fleet that nobody gave a name."""
-
-_SCOPES = 50
-"""How many desired states of one name are remembered by size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,10 @@ class Pass:
     allowance: Allowance = Allowance()
     sources: tuple[str, ...] = ()
     """Absolute paths of `-f` and `-i`."""
+    locked: Mapping[ModelName, Locked] = field(default_factory=dict)
+    """The lock file, by declared name."""
+    rebuild_unverified: bool = False
+    """Whether created models that nobody can prove are made anew."""
     self_name: str | None = None
     """The host of the inventory that this machine is, where only that one is meant."""
 
@@ -78,7 +89,8 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
 
     Raises `UsageError` for a selection that matches no host, and `fleet.state.memory.StateError`.
     """
-    memory = Memory(work.settings.state_dir, work.desired.name).remembered()
+    with Memory(work.settings.state_dir, work.desired.name) as memory:
+        remembered, notes = memory.remembered(), memory.notes
     chosen = _chosen(work)
     seen = 0
 
@@ -87,14 +99,27 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
         seen += 1
         listener(HostSeen(host, observation, seen, len(chosen)))
 
-    return plan(
+    observations = await observe_all(chosen, work.settings, tell, lambda host: evidence_of(host, remembered))
+    async with publishers(work.desired, work.settings) as ask:
+        known = await learn(chosen, observations, ask, _before_asking(work))
+    observations = await with_blobs(chosen, observations, known, remembered, work.settings)
+    made = plan(
         work.desired,
-        await observe_all(chosen, work.settings, tell),
+        observations,
         fingerprint=work.fingerprint,
-        remembered=memory,
+        remembered=remembered,
         scope=work.scope,
         allowance=work.allowance,
         wanted=_wanted(work.selection),
+        known=known,
+    )
+    return replace(made, notes=notes + untold(made.steps, known))
+
+
+def _before_asking(work: Pass) -> Known:
+    """What is known without asking anybody."""
+    return Known(
+        locked=work.locked, forms=forms_of(work.desired, work.settings), rebuild_unverified=work.rebuild_unverified
     )
 
 
@@ -110,9 +135,57 @@ async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = dea
 
     Raises `fleet.state.memory.StateError` before anything is changed; whatever comes later is in the report.
     """
+    with Memory(work.settings.state_dir, work.desired.name) as memory:
+        return await _carried_out(work, made, stop, listener, memory)
+
+
+async def _carried_out(work: Pass, made: Plan, stop: Stop, listener: Listener, memory: Memory) -> Report:
     begun = time.monotonic()
-    memory = Memory(work.settings.state_dir, work.desired.name)
-    _expect_deletes(memory, made)
+    for step in made.steps:
+        if step.action is Action.DELETE:
+            # Before, not after: a run killed in between must not look like a host that lost its models.
+            memory.expect_gone(step.host, step.model.key)
+    keep_forms(made.known, work.settings)
+    async with publishers(work.desired, work.settings) as ask:
+        uploads = Uploads(work.settings.uploads, Digests(work.settings.state_dir))
+        served = dict(made.known.served)
+
+        async def fresh(name: ModelName) -> Served | None:
+            found = await ask(name)
+            if found is not None:
+                served[name] = found
+            return found
+
+        shared = Shared(memory, uploads, fresh, work.fingerprint, _insecure(work.desired))
+        after, ordered = await _steps_carried_out(work, made, Told(work.settings, stop, listener, shared))
+    afterwards = plan(
+        work.desired,
+        after,
+        fingerprint=work.fingerprint,
+        remembered=_without_guards(memory.remembered()),
+        allowance=work.allowance,
+        wanted=_wanted(work.selection),
+        known=replace(made.known, served=served),
+    )
+    failures = tuple(result.failure for result in ordered if result.failure is not None)
+    return Report(
+        made,
+        afterwards,
+        ordered,
+        failures + unproven(made, afterwards, ordered),
+        afterwards.unobserved,
+        stop.exit_code,
+        remember(work.desired, work.scope, made, afterwards, memory, work.fingerprint),
+        time.monotonic() - begun,
+        counted(made, afterwards, ordered, afterwards.unobserved),
+        memory.notes,
+    )
+
+
+async def _steps_carried_out(
+    work: Pass, made: Plan, told: Told
+) -> tuple[dict[HostName, Observation], tuple[StepResult, ...]]:
+    """What every host shows afterwards, and how each step ended."""
     by_host: dict[HostName, list[Step]] = {}
     for step in made.steps:
         by_host.setdefault(step.host, []).append(step)
@@ -125,88 +198,25 @@ async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = dea
         if not isinstance(before, Observed):
             raise TypeError(f"steps for `{host}`, which was not seen")
         async with places:
-            done, last = await carry_out_host(work.desired.hosts[host], before, steps, work.settings, stop, listener)
+            done, last = await carry_out_host(work.desired.hosts[host], before, steps, told)
         results.update((result.step.number, result) for result in done)
-        after[host] = last
+        came = [result.step for result in done if result.outcome is Outcome.DONE]
+        after[host] = with_what_came(before, last, came, made.known)
 
     async with asyncio.TaskGroup() as group:
         for host, steps in by_host.items():
             group.create_task(one(host, steps))
-
-    ordered = tuple(results[number] for number in sorted(results))
-    afterwards = plan(
-        work.desired, after, fingerprint=work.fingerprint, allowance=work.allowance, wanted=_wanted(work.selection)
-    )
-    failures = tuple(result.failure for result in ordered if result.failure is not None)
-    return Report(
-        made,
-        afterwards,
-        ordered,
-        failures + unproven(made, afterwards, ordered),
-        afterwards.unobserved,
-        stop.exit_code,
-        _remembered(work, made, memory, after, ordered),
-        time.monotonic() - begun,
-        counted(made, afterwards, ordered, afterwards.unobserved),
-    )
+    return after, tuple(results[number] for number in sorted(results))
 
 
-def _expect_deletes(memory: Memory, made: Plan) -> None:
-    """Before, not after: a run killed in between must not look like a host that lost its models."""
-    before = memory.remembered()
-    hosts = dict(before.hosts)
-    for step in made.steps:
-        host = hosts.get(step.host)
-        if step.action is Action.DELETE and host is not None:
-            hosts[step.host] = replace(host, models=host.models - {step.model.key})
-    if hosts != before.hosts:
-        memory.record(replace(before, hosts=hosts))
+def _insecure(desired: Desired) -> frozenset[str]:
+    return frozenset(name.lower() for name, registry in (desired.registries or {}).items() if registry.insecure)
 
 
-def _remembered(
-    work: Pass,
-    made: Plan,
-    memory: Memory,
-    after: Mapping[HostName, Observation],
-    results: Sequence[StepResult],
-) -> FleetError | None:
-    """Keeps what the next pass compares with; tells why that could not be, if so."""
-    before = memory.remembered()
-    # What a guard refused is not taken for the new normal, nor is a machine in repair.
-    apart = {refusal.host for refusal in made.refused if refusal.code is Code.HOST_EMPTIED} | made.suspended.keys()
-    hosts = dict(before.hosts)
-    for name, observation in after.items():
-        if isinstance(observation, Observed) and name not in apart:
-            own = [result for result in results if result.step.host == name]
-            hosts[name] = _host_remembered(work.desired.hosts[name], observation, before.hosts.get(name), own)
-    shrank = any(refusal.code is Code.DESIRED_SHRANK for refusal in made.refused)
-    items = dict(before.items)
-    if not shrank:
-        items.pop(work.scope, None)
-        items[work.scope] = items_of(work.desired)
-    try:
-        memory.record(replace(before, items=dict(list(items.items())[-_SCOPES:]), hosts=hosts))
-    except StateError as error:
-        return error
-    return None
-
-
-def _host_remembered(
-    desired: HostDesired, observation: Observed, former: HostRemembered | None, results: Sequence[StepResult]
-) -> HostRemembered:
-    loaded: dict[ModelName, OptionValues] = {}
-    if former is not None and former.url == desired.host.url:
-        loaded.update(former.loaded)
-    for result in results:
-        step = result.step
-        if step.action is Action.LOAD and result.outcome is Outcome.DONE and step.item and step.item.warm:
-            loaded[step.model] = dict(step.item.warm.options)
-    warm = {item.name for item in desired.items if item.warm is not None}
-    return HostRemembered(
-        desired.host.url,
-        frozenset(model.key for model in observation.models),
-        {model: options for model, options in sorted(loaded.items()) if model in warm},
-    )
+def _without_guards(remembered: Remembered) -> Remembered:
+    """For the last look, in which nothing is to be held back."""
+    hosts = {name: replace(host, models=frozenset()) for name, host in remembered.hosts.items()}
+    return replace(remembered, items={}, hosts=hosts)
 
 
 def _chosen(work: Pass) -> list[HostDesired]:

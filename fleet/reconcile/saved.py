@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +34,15 @@ _LARGEST = 256 << 20
 _MARK = b"fleet_plan"
 _SAME = ("action", "reason", "old", "new", "presumes", "source", "inputs")
 """What has to be equal for a step to count as the one that was read."""
+_TOLD = {
+    "old": "what is there",
+    "presumes": "what it presumes",
+    "new": "what it brings",
+    "source": "what it comes from",
+    "inputs": "what it is made from",
+}
+"""How those are called of which the action and its reason say nothing."""
+_HEX = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class SavedArguments:
     max_deletes: int | None = None
     accept_emptied: tuple[str, ...] = ()
     accept_shrunk: bool = False
+    lock_file: str | None = None
+    rebuild_unverified: bool = False
 
 
 class SavedStep(TypedDict):
@@ -215,7 +227,7 @@ def match(saved: SavedPlan, fresh: Plan) -> Plan:
     """The steps of `saved`, as they are planned now. Raises `GuardError` where a host or a manifest moved on."""
     then, now = _by_model(saved.steps), _by_model([step_as_json(step) for step in fresh.steps])
     moved = [
-        f"{host}: {model}: was {_words(then[host, model])}, is {_words(now.get((host, model), []))}"
+        f"{host}: {model}: {_moved(then[host, model], now.get((host, model), []))}"
         for host, model in then
         if [_same(step) for step in then[host, model]] != [_same(step) for step in now.get((host, model), [])]
     ]
@@ -251,6 +263,27 @@ def _by_model(steps: Any) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
 
 def _same(step: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(step.get(key) for key in _SAME)
+
+
+def _moved(then: list[Mapping[str, Any]], now: list[Mapping[str, Any]]) -> str:
+    """What was to be done beside what is to be done now; where that reads alike, what is not the same about it."""
+    was, is_now = _words(then), _words(now)
+    if was != is_now:
+        return f"was {was}, is {is_now}"
+    # Of several parts that changed alike, such as what is there and what is presumed, the first tells enough.
+    found: dict[tuple[str, str, str], str] = {}
+    for step, other in zip(then, now, strict=True):
+        for key, told in _TOLD.items():
+            if step.get(key) != other.get(key):
+                found.setdefault((step["action"], _short(step.get(key)), _short(other.get(key))), told)
+    return "; ".join(f"{action}: {told} was {old}, is {new}" for (action, old, new), told in found.items())
+
+
+def _short(value: Any) -> str:
+    """A digest in its short form; of other hashes the beginning, and names as they are."""
+    if value is None:
+        return "not known"
+    return str(value).removeprefix("sha256:")[:12] if _HEX.fullmatch(str(value)) else str(value)
 
 
 def _words(steps: list[Mapping[str, Any]]) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.codes import Code
-from fleet.manifest.item import Item
+from fleet.manifest.item import Item, ParameterValue
 from fleet.names import Digest, HostName, ModelName
-from fleet.reconcile.difference import Blocked, Change, HostDifference, Reason, State
+from fleet.reconcile.difference import Blocked, Change, HostDifference, LocalBlob, Reason, State
+from fleet.reconcile.known import Known
 from fleet.reconcile.observed import Observation, Unobserved
 
 
@@ -17,11 +18,15 @@ class Action(StrEnum):
     """What one step does to one model on one host."""
 
     PULL = "pull"
+    UPLOAD = "upload"
     CREATE = "create"
+    CHECK = "check"
     COPY = "copy"
     LOAD = "load"
+    RELEASE = "release"
     UNLOAD = "unload"
     DELETE = "delete"
+    PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,12 @@ class Step:
     """What it is done for; nothing for deletes and the unloads before them."""
     inputs: str | None = None
     """SHA-256 of what a create or a load is made from, so that a saved plan notices a change without holding it."""
+    blob: LocalBlob | None = None
+    """What an upload sends."""
+    accepts: frozenset[Digest] | None = None
+    """The only digests that a pull may bring; nothing where any will do."""
+    release: Mapping[str, ParameterValue] | None = None
+    """The options that a model which is to be released was loaded with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,10 @@ class Plan:
     """Whether only a part of the desired state was looked at."""
     observations: Mapping[HostName, Observation] = field(default_factory=dict, compare=False, repr=False)
     """What it was made from, by host: what execution starts from."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a person should know of the record that fleet keeps and of registries, in whole sentences."""
+    known: Known = field(default_factory=Known, compare=False, repr=False)
+    """What was known beyond the hosts when it was made."""
     urls: Mapping[HostName, str] = field(default_factory=dict)
     """Where each of these hosts is, so that a saved plan is not carried out on another machine."""
 

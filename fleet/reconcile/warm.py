@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from fleet.codes import Code
 from fleet.manifest.inventory import Capacity
-from fleet.manifest.item import Alias, Create, Item, ParameterValue, Warm
-from fleet.names import ModelName
+from fleet.manifest.item import Alias, Create, Item, ParameterValue, Pull, Warm
+from fleet.names import Digest, ModelName
 from fleet.ollama.parameters import runner_options
 from fleet.ollama.versions import Capability, Version, has
 from fleet.reconcile.difference import Blocked, Change, Difference, Reason, State, Warmth
@@ -52,6 +52,9 @@ def warmths(
             continue
         weights = weights_of(name, differences, observed)
         options = _runner_options(item, differences, observed)
+        adapters = _adapters(name, differences, observed)
+        if adapters:
+            options["adapters"] = adapters
         refusal = _refused(item, weights, options, taken, capacity)
         size = 0 if weights in taken else _memory(name, differences, observed) or 0
         if refusal is None and capacity.vram is not None and memory + size > capacity.vram:
@@ -66,6 +69,11 @@ def warmths(
         memory += size
         groups.setdefault(weights, []).append(name)
         result[name] = _stands(differences[name], item.warm, observed, remembered.get(name), leaving)
+    if any(each.unchecked and each.state is not State.BLOCKED for each in differences.values()):
+        # Asking a model loads it, by its own options and into the place of others; loading them again finds out.
+        for name, warmth in result.items():
+            if warmth.state is State.AS_DESIRED:
+                result[name] = Warmth(State.DIFFERS, Reason.CHECKED_BESIDE)
     for names in groups.values():
         # The last load decides how long their one runner is kept, so all of them ask for the longest time.
         wants = [warm for name in names if (warm := differences[name].item.warm) is not None]
@@ -77,22 +85,73 @@ def warmths(
 
 
 def weights_of(name: ModelName, differences: Mapping[ModelName, Difference], observed: Observed) -> object:
-    """What a model runs on, as a value to compare: its blobs where they are shown, else the name at its root."""
+    """What a model runs on, as a value to compare: its blobs but for adapters where they are shown, else the digest
+    that it is to have, else the name at its root.
+    """
     seen: set[ModelName] = set()
     while name not in seen:
         seen.add(name)
-        source = differences[name].item.source if name in differences else None
-        changing = name in differences and differences[name].state is State.DIFFERS
-        content = observed.contents.get(name)
-        if content is not None and content.weights and not changing:
-            return content.weights
-        if isinstance(source, Create):
+        difference = differences.get(name)
+        source = difference.item.source if difference is not None else None
+        if difference is None or difference.state is not State.DIFFERS:
+            content = observed.contents.get(name)
+        elif isinstance(source, Pull) and difference.wants is not None:
+            # Another name may hold already what is to come.
+            shown = (observed.contents.get(same.name) for same in observed.by_digest(difference.wants))
+            content = next((each for each in shown if each is not None and each.weights), None)
+            if content is None:
+                return difference.wants
+        elif isinstance(source, Create) and source.files:
+            content = _made_alike(source, differences, observed)
+            if content is None:
+                return (*sorted(str(file.digest) for file in source.files), source.quantize)
+        else:
+            content = None
+        if content is not None and content.weights:
+            return content.weights - content.adapters
+        if isinstance(source, Create) and source.base is not None:
             name = source.base
         elif isinstance(source, Alias):
             name = source.source
         else:
             break
     return name
+
+
+def _made_alike(create: Create, differences: Mapping[ModelName, Difference], observed: Observed) -> Content | None:
+    """What the host shows of a model that was made from the same files: servers make equal weights of them."""
+    made_from = {file.digest for file in create.files}
+    for name, difference in differences.items():
+        source, content = difference.item.source, observed.contents.get(name)
+        if (
+            isinstance(source, Create)
+            and {file.digest for file in source.files} == made_from
+            and source.quantize == create.quantize
+            and difference.state is not State.DIFFERS
+            and content is not None
+            and content.weights
+        ):
+            return content
+    return None
+
+
+def _adapters(name: ModelName, differences: Mapping[ModelName, Difference], observed: Observed) -> frozenset[Digest]:
+    """The blobs of adapters over a model's weights: with others, servers start its runner anew (12.4)."""
+    found: frozenset[Digest] = frozenset()
+    seen: set[ModelName] = set()
+    while name not in seen:
+        seen.add(name)
+        difference = differences.get(name)
+        content = observed.contents.get(name)
+        if content is not None and (difference is None or difference.state is not State.DIFFERS):
+            return found | content.adapters
+        source = difference.item.source if difference is not None else None
+        if isinstance(source, Create):
+            found |= {file.digest for file in source.adapters if file.digest is not None}
+            name = source.base or name
+        elif isinstance(source, Alias):
+            name = source.source
+    return found
 
 
 def runner_of(name: ModelName, observed: Observed) -> Runner | None:
@@ -198,7 +257,7 @@ def _runner_options(item: Item, differences: Mapping[ModelName, Difference], obs
             break
         if isinstance(source, Create):
             chain.append(source.parameters)
-            name = source.base
+            name = source.base or name
         elif isinstance(source, Alias):
             name = source.source
     known = runner_options(observed.version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 from fleet.reconcile.difference import Change
 from fleet.reconcile.saved import summary
 

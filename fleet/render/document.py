@@ -86,6 +86,7 @@ def step_part(step: Step, *, show_content: bool = False) -> dict[str, Any]:
         "changes": [change_as_json(change, show=show_content) for change in step.changes],
         "listed": step.listed,
         "declared": None if step.item is None else str(step.item.place),
+        "file": None if step.blob is None else cleaned(step.blob.shown),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 from fleet.reconcile.observed import Observed
 from fleet.reconcile.progress import Event, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
 from fleet.reconcile.step import Step

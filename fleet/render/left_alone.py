@@ -23,6 +23,9 @@ from fleet.render.words import (
 
 _PAGE = 20
 """More unobserved hosts than this are told by their codes instead of one by one."""
+_UNVERIFIED = (
+    "`fleet adopt` records them as they are, so that later changes are noticed; `--rebuild-unverified` builds them anew"
+)
 
 
 def left_alone_lines(plan: Plan, paint: Paint, *, everything: bool = False) -> list[str]:
@@ -33,7 +36,7 @@ def left_alone_lines(plan: Plan, paint: Paint, *, everything: bool = False) -> l
         ("Refused by a guard:", _refused(plan.refused)),
         ("Not observed, so nothing is planned there:", unobserved_block(plan.unobserved, everything=everything)),
         ("Suspended, only looked at:", _suspended(plan)),
-        ("Not provable from what the host shows, counted as as desired:", _unverified(plan)),
+        ("Not provable from what the host shows, taken to be as desired:", _unverified(plan)),
     ):
         told = list(block)
         if told:
@@ -96,3 +99,5 @@ def _unverified(plan: Plan) -> Iterator[str]:
     for host, model in plan.unverified:
         hosts.setdefault(name(model), []).append(host)
     yield from (f"  {model} on {some(where)} ({Code.UNVERIFIED.id})" for model, where in hosts.items())
+    if hosts:
+        yield from (f"      {line}" for line in hint_lines(_UNVERIFIED))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fleet.codes import Code
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 from fleet.reconcile.report import Failure, Report
 from fleet.reconcile.step import Plan, Step
 from fleet.render.changes import change_lines

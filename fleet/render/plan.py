@@ -15,6 +15,7 @@ from fleet.render.left_alone import left_alone_lines
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.words import action_of, as_desired, counted, in_service, name, replaces, some, symbol, told_of
 
+_VERBS = len("create")
 _WIDEST = 44
 """Columns for names at most; longer ones push their line aside alone."""
 
@@ -90,13 +91,14 @@ def _host_blocks(plan: Plan, paint: Paint, *, show_content: bool) -> Iterator[li
         steps = by_host[hosts[0]]
         width = min(max(len(name(step.model)) for step in steps), _WIDEST)
         digits = len(str(steps[-1].number))
+        verbs = max(_VERBS, *(len(step.action) for step in steps))
         header = paint.strong(some(hosts))
         if len(hosts) > 1:
             header += paint.faint(f"  ({len(hosts)} hosts alike; steps are numbered as on {name(hosts[0])})")
         block = [header]
         for step in steps:
             sign = symbol(step)
-            line = paint.by_symbol(f"{sign} {step.action:<6}  {name(step.model):<{width}}", sign)
+            line = paint.by_symbol(f"{sign} {step.action:<{verbs}}  {name(step.model):<{width}}", sign)
             block.append(f"  {step.number:>{digits}}  {line}  {told_of(step)}".rstrip())
             block += [f"  {'':>{digits}}      {line}" for line in change_lines(step.changes, show_content=show_content)]
         yield block

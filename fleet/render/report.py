@@ -18,11 +18,15 @@ from fleet.render.words import action_of, counted, explained, failure_lines, las
 
 _PAST = {
     Action.PULL: "pulled",
+    Action.UPLOAD: "uploaded",
     Action.CREATE: "created",
+    Action.CHECK: "checked",
     Action.COPY: "copied",
     Action.LOAD: "loaded",
+    Action.RELEASE: "released",
     Action.UNLOAD: "unloaded",
     Action.DELETE: "deleted",
+    Action.PUSH: "pushed",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill
 from typing import Any
 
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.writing import FORMAT
 from fleet.settings import Described, Kind, Resolved, defaults, described, variable
@@ -23,6 +23,7 @@ _UNITS = {
     Kind.SIZE: "a size with its unit, `GB` in thousands or `GiB` in 1024s: `512KiB`, `1.5GB`",
     Kind.SHARE: "a number, or a percentage of the selected hosts: `2`, `10%`",
     Kind.FOLDER: "an absolute path",
+    Kind.FLAG: "`true` or `false`",
 }
 
 

@@ -13,7 +13,7 @@ from fleet.manifest.item import Desired
 from fleet.names import HostName, ModelName
 from fleet.ollama.wire import moment
 from fleet.quantities import show_size
-from fleet.reconcile.difference import Difference, State
+from fleet.reconcile.difference import Difference, Reason, State
 from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.report import Report
 from fleet.reconcile.step import Plan, Refusal
@@ -46,6 +46,8 @@ class Standing:
     size: int | None = None
     age: float | None = None
     """Seconds since the model was written on the host, by the clocks of both; a pull that changed nothing counts."""
+    open: bool = False
+    """Its content is as declared, and something else is not: its check, its publication, its registry's answer."""
 
 
 def standings(plan: Plan, desired: Desired, observations: Observations) -> Iterator[Standing]:
@@ -70,6 +72,7 @@ def standings(plan: Plan, desired: Desired, observations: Observations) -> Itera
                 None if present is None else str(present.digest),
                 None if present is None else present.size,
                 _age(observations.get(host.host), item.item.name),
+                open=item.trouble is not None or item.unchecked or item.publish is not None,
             )
         for removal in host.removals:
             present, refusal = removal.present, held.get((host.host, removal.present.name))
@@ -179,6 +182,12 @@ def _why(item: Difference) -> str:
             return "the host does not list it"
         if stands.reason is not None:
             return STANDS[stands.reason]
+    if item.trouble is not None:
+        return f"{item.trouble.message} ({item.trouble.code.id})"
+    if item.unchecked:
+        return STANDS[Reason.NOT_CHECKED]
+    if item.publish is not None:
+        return STANDS[item.publish]
     return f"{Code.UNVERIFIED.title} ({Code.UNVERIFIED.id})" if item.state is State.UNVERIFIED else ""
 
 
@@ -259,4 +268,4 @@ def _summary(each: Sequence[Standing], plan: Plan) -> str:
 
 
 def _good(row: Standing) -> bool:
-    return row.state in {"current", "unverified"} and row.memory in {"", "warm"}
+    return row.state in {"current", "unverified"} and row.memory in {"", "warm"} and not row.open

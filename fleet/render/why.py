@@ -7,19 +7,19 @@ from types import MappingProxyType
 from typing import Any, assert_never
 
 from fleet.codes import Code
-from fleet.manifest.inventory import Policy
+from fleet.manifest.inventory import Policy, Update
 from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, Pull, Source
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
 from fleet.quantities import show_duration
-from fleet.reconcile.difference import Difference, HostDifference, Removal, State
+from fleet.reconcile.difference import Difference, HostDifference, Reason, Removal, State
 from fleet.reconcile.saved import change_as_json
 from fleet.reconcile.step import Refusal
 from fleet.render.changes import change_lines
 from fleet.render.document import blocked_part, unobserved_part
 from fleet.render.held_back import HeldBack
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import STANDS, blocked_lines, hint_lines, name, sentence, unobserved_lines
+from fleet.render.words import STANDS, blocked_lines, hint_lines, name, sentence, some, unobserved_lines
 from fleet.render.writing import FORMAT, cleaned
 
 NOTHING_HELD: HeldBack = MappingProxyType({})
@@ -28,7 +28,14 @@ _STATES = {
     State.AS_DESIRED: "as desired",
     State.DIFFERS: "not as desired",
     State.BLOCKED: "blocked",
-    State.UNVERIFIED: f"there, but {Code.UNVERIFIED.title}; counted as as desired ({Code.UNVERIFIED.id})",
+    State.UNVERIFIED: f"there, but {Code.UNVERIFIED.title}; taken to be as desired ({Code.UNVERIFIED.id})",
+}
+
+
+_FOLLOWS = {
+    Update.MISSING: "",
+    Update.LOCKED: ", as the lock file says",
+    Update.ALWAYS: ", whenever its registry serves another content",
 }
 
 
@@ -104,9 +111,12 @@ def source_words(source: Source) -> str:
     """`pulled`, `created from qwen3:8b`, `an alias of acme/x:latest`."""
     match source:
         case Pull():
-            return "pulled from its registry, over plain HTTP" if source.insecure else "pulled from its registry"
+            where = f"pulled as {name(source.origin)}" if source.origin is not None else "pulled from its registry"
+            followed = f", pinned to {source.pin.short}" if source.pin is not None else _FOLLOWS[source.update]
+            return where + (", over plain HTTP" if source.insecure else "") + followed
         case Create():
-            return f"created from {name(source.base)}"
+            made_from = name(source.base) if source.base is not None else some([file.shown for file in source.files])
+            return f"created from {made_from}"
         case Alias():
             return f"an alias of {name(source.source)}"
         case _:
@@ -127,8 +137,13 @@ def _item(item: Item, found: HostDifference, show_content: bool) -> Iterator[str
     if difference.present is not None:
         yield f"holds: {difference.present.digest.short}, listed as {name(difference.present.listed)}"
     yield from (f"  {line}" for line in change_lines(difference.changes, show_content=show_content))
-    if difference.blocked is not None:
-        yield from (f"  {line}" for line in blocked_lines(difference.blocked))
+    for blocked in (difference.blocked, difference.trouble):
+        if blocked is not None:
+            yield from (f"  {line}" for line in blocked_lines(blocked))
+    if difference.unchecked:
+        yield f"answers: {STANDS[Reason.NOT_CHECKED]}"
+    if difference.publish is not None:
+        yield f"published: {STANDS[difference.publish]}"
     warmth = difference.warmth
     if warmth is not None:
         why = f": {STANDS[warmth.reason]}" if warmth.reason else ""

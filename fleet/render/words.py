@@ -4,29 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fleet.foreign import clean
 from fleet.names import HostName, ModelName
-from fleet.ollama.foreign import clean
 from fleet.quantities import show_duration, show_size
 from fleet.reconcile.difference import Blocked, HostDifference, Reason, State
 from fleet.reconcile.observed import Unobserved
-from fleet.reconcile.report import Failure, Outcome
+from fleet.reconcile.report import Failure, Outcome, at_its_end
 from fleet.reconcile.step import Action, Plan, Step
 
 REASONS = {
     Reason.MISSING: "missing",
     Reason.BROKEN: "listed, but not whole",
+    Reason.DIGEST_DIFFERS: "another content than accepted",
     Reason.FIELDS_DIFFER: "fields differ",
+    Reason.INPUTS_CHANGED: "what it is made from changed",
+    Reason.CHANGED_ELSEWHERE: "somebody else changed it",
+    Reason.REBUILD_ASKED: "not provable, and to be built anew",
+    Reason.BASE_CHANGED: "its base changed since it was made",
     Reason.BASE_CHANGES: "its base changes in this plan",
     Reason.SOURCE_DIFFERS: "its source has another digest",
     Reason.SOURCE_CHANGES: "its source changes in this plan",
     Reason.DECLARED_ABSENT: "declared absent",
+    Reason.LEFT_OVER: "left by a run that was killed",
     Reason.NOT_WARM: "not in memory",
     Reason.CONTENT_CHANGES: "its content changes in this plan",
     Reason.OLD_CONTENT_WARM: "its former content is in memory",
     Reason.CONTEXT_DIFFERS: "in memory with another context",
     Reason.OPTIONS_CHANGED: "its options changed",
     Reason.EXPIRES_SOON: "leaves memory too soon",
+    Reason.CHECKED_BESIDE: "a check loads models, and may put others in its place",
     Reason.IN_MEMORY: "in memory",
+    Reason.NO_LONGER_WARM: "no longer declared warm",
+    Reason.BLOB_MISSING: "not on the host",
+    Reason.NOT_CHECKED: "its answers were not checked",
+    Reason.NOT_PUBLISHED: "not in its registry",
+    Reason.PUBLISHED_DIFFERS: "its registry has another content",
 }
 
 STANDS = REASONS | {
@@ -44,6 +56,8 @@ OUTCOMES = {
     Outcome.NOT_TRIED: "not tried",
 }
 
+_CONTENT_STAYS = frozenset({Action.LOAD, Action.RELEASE, Action.CHECK})
+
 NAME_LIMIT = 350
 """Characters of a name; the longest that Ollama takes has 350 in its registry alone."""
 
@@ -53,10 +67,12 @@ def name(value: ModelName | HostName | str) -> str:
 
 
 def symbol(step: Step) -> str:
-    """`+` for what comes, `-` for what goes, `~` for what is replaced."""
-    if step.action in {Action.DELETE, Action.UNLOAD}:
+    """`+` for what comes, `-` for what goes, `~` for what is replaced, `?` for what is asked."""
+    if step.action in {Action.DELETE, Action.UNLOAD, Action.RELEASE}:
         return "-"
-    return "+" if step.old is None or step.action is Action.LOAD else "~"
+    if step.action is Action.CHECK:
+        return "?"
+    return "+" if step.old is None or step.action in {Action.LOAD, Action.UPLOAD, Action.PUSH} else "~"
 
 
 def replaces(step: Step) -> bool:
@@ -67,7 +83,9 @@ def replaces(step: Step) -> bool:
 def digests(step: Step) -> str:
     """`old → new`, as far as they are known; empty where there is nothing to tell."""
     if step.action is Action.DELETE or step.old == step.new:
-        return "" if step.old is None or step.action is Action.LOAD else step.old.short
+        return "" if step.old is None or step.action in _CONTENT_STAYS else step.old.short
+    if step.action in {Action.CHECK, Action.PUSH}:
+        return ""
     new = step.new.short if step.new else ""
     if not new and step.new_after is not None and (step.old is not None or step.new_after != step.number):
         new = "known when done" if step.new_after == step.number else f"known after step {step.new_after}"
@@ -79,6 +97,8 @@ def told_of(step: Step) -> str:
     # A model that is not there yet cannot change: its load just has to wait for it.
     comes = step.reason is Reason.CONTENT_CHANGES and step.old is None
     parts = [REASONS[Reason.NOT_WARM if comes else step.reason]]
+    if step.blob is not None:
+        parts.insert(0, sentence(step.blob.shown, limit=NAME_LIMIT))
     if step.source is not None:
         parts.append(f"from {name(step.source)}")
     if digests(step):
@@ -143,9 +163,7 @@ def _holds(message: str, told: str) -> bool:
 def as_desired(host: HostDifference) -> int:
     """How many items of a host are as desired in all that is asked of them."""
     good = {State.AS_DESIRED, State.UNVERIFIED}
-    return sum(
-        item.state in good and (item.warmth is None or item.warmth.state is State.AS_DESIRED) for item in host.items
-    )
+    return sum(at_its_end(item) in good for item in host.items)
 
 
 def failure_lines(failure: Failure) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fleet.errors import FleetError
-from fleet.ollama.foreign import clean
+from fleet.foreign import clean
 
 FORMAT = 1
 """Of all documents and lines; counts changes that break a reader."""

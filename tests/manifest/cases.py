@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from fleet.manifest.item import Alias, Create, Desired, HostDesired, Item, Warm
+from fleet.manifest.inventory import Update
+from fleet.manifest.item import Alias, Check, Create, Desired, HostDesired, Item, Pull, Warm
+from tests.weights import making
 
 FOLDER = Path(__file__).parent.parent / "cases" / "manifest"
 
@@ -19,6 +21,7 @@ class Case:
     name: str
     about: str
     files: Mapping[str, str]
+    weights: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     inventory: tuple[str, ...] = ()
     self_name: str | None = None
@@ -57,6 +60,30 @@ def write_files(files: Mapping[str, str], folder: Path) -> None:
         path.write_text(text)
 
 
+def write_weights(weights: Mapping[str, str], folder: Path) -> None:
+    """Small weights, each path by what is to be there: a GGUF, the pieces of one, or a folder."""
+    made = {
+        "model": making.model(),
+        "adapter": making.adapter(),
+        "projector": making.projector(),
+        "safetensors": making.safetensors(),
+        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+        "json": b"{}",
+    }
+    for name, kind in weights.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind.startswith("->"):
+            path.symlink_to(kind.removeprefix("->").strip())
+        elif kind.startswith("folder"):
+            making.folder(path, files=int(kind.removeprefix("folder") or 1))
+        elif kind.startswith("pieces"):
+            for piece, content in making.pieces(int(kind.removeprefix("pieces")), path.name).items():
+                (path.parent / piece).write_bytes(content)
+        else:
+            path.write_bytes(made[kind])
+
+
 def in_words(desired: Desired) -> dict[str, list[str]]:
     """What each host is asked for, one line an item."""
     return {str(name): _host(wanted) for name, wanted in desired.hosts.items()}
@@ -70,21 +97,50 @@ def _item(item: Item) -> str:
     words = [str(item.name)]
     match item.source:
         case Create() as create:
-            words.append(f"from {create.base}")
-            words += [
-                f"{key}={value!r}"
-                for key in ("system", "template", "license", "renderer", "parser", "requires")
-                if (value := getattr(create, key)) not in {None, ()}
-            ]
-            words += [f"{message.role}: {message.content}" for message in create.messages]
-            words += [f"{key}={value!r}" for key, value in create.parameters.items()]
+            words += _create(create)
         case Alias(source):
             words.append(f"alias of {source}")
-        case pull:
-            words.append("pull insecure" if pull.insecure else "pull")
+        case Pull() as pull:
+            words += _pull(pull)
     words += _warm(item.warm)
-    words += [flag for flag in ("protect", "freeze") if getattr(item, flag)]
+    words += [f"check {_check(check)}" for check in item.check]
+    words += [flag for flag in ("protect", "freeze", "push", "in_place") if getattr(item, flag)]
     return " ".join(words)
+
+
+def _pull(pull: Pull) -> list[str]:
+    words = ["pull insecure" if pull.insecure else "pull"]
+    words += [pull.update.value] if pull.update is not Update.MISSING else []
+    words += [f"pin={pull.pin.short}"] if pull.pin else []
+    return [*words, f"of {pull.origin}"] if pull.origin else words
+
+
+def _create(create: Create) -> list[str]:
+    words = [f"from {create.base}"] if create.base else []
+    words += [
+        f"{key}={','.join(file.key for file in files)}"
+        for key in ("files", "adapters", "drafts")
+        if (files := getattr(create, key))
+    ]
+    words += [
+        f"{key}={value!r}"
+        for key in ("quantize", "draft_quantize", "system", "template", "license", "renderer", "parser", "requires")
+        if (value := getattr(create, key)) not in {None, ()}
+    ]
+    words += [f"{message.role}: {message.content}" for message in create.messages]
+    return words + [f"{key}={value!r}" for key, value in create.parameters.items()]
+
+
+def _check(check: Check) -> str:
+    asked = check.prompt or check.embed or " / ".join(message.content for message in check.chat)
+    values = {
+        "expect": check.expect,
+        "json": check.json or None,
+        "dimensions": check.dimensions,
+        "within": check.within,
+        **check.options,
+    }
+    return " ".join([repr(asked), *(f"{key}={value!r}" for key, value in values.items() if value is not None)])
 
 
 def _warm(warm: Warm | None) -> list[str]:

@@ -39,15 +39,39 @@ CREATE = st.fixed_dictionaries(
         "license": TEXTS | st.lists(TEXTS, min_size=1, max_size=2),
         "renderer": st.just("qwen3-coder"),
         "requires": st.just("0.14.0"),
+        "quantize": st.sampled_from(["q4_k", "Q8_0"]),
     },
 )
-FLAGS = {"warm": WARM, "protect": st.booleans(), "freeze": st.booleans(), "where": SELECTORS}
+CHECKS = st.lists(
+    st.fixed_dictionaries(
+        {"prompt": TEXTS}, optional={"expect": st.just("(?i)ok"), "within": st.just("60s"), "options": PARAMETERS}
+    )
+    | st.fixed_dictionaries({"chat": MESSAGES}, optional={"format": st.just("json")})
+    | st.fixed_dictionaries({"embed": TEXTS}, optional={"dimensions": st.just(768)}),
+    min_size=1,
+    max_size=2,
+)
+FLAGS = {
+    "warm": WARM,
+    "protect": st.booleans(),
+    "freeze": st.booleans(),
+    "where": SELECTORS,
+    "check": CHECKS,
+    "replace": st.just("in-place"),
+}
+PULL = st.fixed_dictionaries(
+    {},
+    optional={
+        "update": st.sampled_from(["missing", "locked", "always"]),
+        "from": st.sampled_from(["x:1", "hf.co/o/x"]),
+    },
+) | st.fixed_dictionaries({"pin": st.just("sha256:" + "0" * 64)}, optional={"update": st.just("locked")})
 ENTRIES = st.one_of(
     st.none(),
     st.fixed_dictionaries({"allow_empty": st.just(True)}, optional=FLAGS),
     st.fixed_dictionaries({"create": CREATE, "allow_empty": st.just(True)}, optional=FLAGS),
     st.fixed_dictionaries({"alias": st.just("base"), "allow_empty": st.just(True)}, optional=FLAGS),
-    st.fixed_dictionaries({"pull": st.fixed_dictionaries({}, optional={"update": st.just("missing")})}),
+    st.fixed_dictionaries({"pull": PULL}),
 )
 GONE = st.fixed_dictionaries({"absent": st.just(True), "allow_empty": st.just(True)}, optional={"where": SELECTORS})
 HOST = st.fixed_dictionaries(
@@ -55,7 +79,9 @@ HOST = st.fixed_dictionaries(
     optional={
         "labels": LABELS,
         "group": st.just("g"),
-        "capacity": st.fixed_dictionaries({}, optional={"vram": st.just("48GB"), "loaded": st.just(2)}),
+        "capacity": st.fixed_dictionaries(
+            {}, optional={"vram": st.just("48GB"), "loaded": st.just(2), "disk": st.just("1TB")}
+        ),
         "suspend": st.booleans() | st.just("in repair"),
         "ephemeral": st.booleans(),
     },
@@ -69,9 +95,17 @@ INVENTORIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     optional={
         "name": st.sampled_from(["prod", "test"]),
         "policy": st.fixed_dictionaries(
-            {}, optional={"max_deletes": st.integers(0, 9), "protect": st.just(["keep/*"]), "prune": st.just("never")}
+            {},
+            optional={
+                "max_deletes": st.integers(0, 9),
+                "protect": st.just(["keep/*"]),
+                "prune": st.just("never"),
+                "update": st.sampled_from(["missing", "locked", "always"]),
+            },
         ),
-        "registries": st.just({"registry.ollama.ai": {"insecure": True}, "hf.co": None}),
+        "registries": st.just(
+            {"registry.ollama.ai": {"insecure": True}, "hf.co": {"mirror": "hf.lan", "url": "http://127.0.0.1:9"}}
+        ),
     },
 )
 MODELS = st.dictionaries(st.sampled_from(["a", "b:7b", "acme/c", "d"]), ENTRIES, max_size=4)

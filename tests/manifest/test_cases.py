@@ -10,7 +10,7 @@ from fleet.manifest.desired import resolve
 from fleet.manifest.faults import Fault, ManifestErrors
 from fleet.manifest.item import Desired
 from fleet.manifest.load import load
-from tests.manifest.cases import FOLDER, Case, in_words, read_cases, write_files
+from tests.manifest.cases import FOLDER, Case, in_words, read_cases, write_files, write_weights
 
 CASES = [case for file in sorted(FOLDER.glob("*.yaml")) for case in read_cases(file.name)]
 
@@ -18,6 +18,7 @@ CASES = [case for file in sorted(FOLDER.glob("*.yaml")) for case in read_cases(f
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case, tmp_path: Path) -> None:
     write_files(case.files, tmp_path)
+    write_weights(case.weights, tmp_path)
     desired, faults = _read(case, tmp_path)
     assert [str(fault) for fault in faults] == list(case.faults or ())
     if case.hints is not None:

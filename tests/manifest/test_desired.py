@@ -17,6 +17,7 @@ from fleet.manifest.load import load
 from fleet.manifest.reach import MOST_SELECTORS
 from fleet.manifest.record import Given
 from fleet.names import HostName
+from fleet.reconcile.backup import NAMESPACE
 from tests.manifest.documents import in_yaml
 
 
@@ -76,6 +77,15 @@ def test_no_more_selectors_than_anybody_has() -> None:
     with pytest.raises(ManifestErrors) as caught:
         desired(text)
     assert [fault.text for fault in caught.value.faults] == ["more than 5,000 different selectors in all"]
+
+
+def test_the_names_of_backups_are_for_fleet_alone() -> None:
+    with pytest.raises(ManifestErrors) as caught:
+        desired(f"version: 1\nhosts: {{a: a.lan}}\nmodels: {{{NAMESPACE}/x: , other.lan/{NAMESPACE}/x: }}\n")
+    assert [str(fault) for fault in caught.value.faults] == [
+        f"-:3:10: models.{NAMESPACE}/x: names under `{NAMESPACE}/` are for former contents that fleet keeps"
+    ]
+    desired(f"version: 1\nhosts: {{a: a.lan}}\nmodels: {{{NAMESPACE}/x: {{absent: true}}}}\n")
 
 
 def test_working_out_ends_after_a_thousand_faults() -> None:
@@ -142,11 +152,42 @@ def test_a_thousand_hosts_are_worked_out_in_far_less_than_a_second() -> None:
         ("  n:", "  n: {create: {from: o}}"),
         ("  old:", "  older:"),
         ("policy:", "registries: {registry.ollama.ai: }\npolicy:"),
+        ("max_deletes: 7", "max_deletes: 7, update: always"),
+        ("loaded: 3", "loaded: 3, disk: 1TB"),
+        ("  n:", "  n: {pull: {update: locked}}"),
+        ("  n:", f"  n: {{pull: {{pin: {'ab' * 32}}}}}"),
+        ("  n:", "  n: {pull: {from: acme/n}}"),
+        ("  n:", "  n: {check: [{prompt: x}]}"),
+        ("  n:", "  n: {replace: in-place}"),
     ],
 )
 def test_the_fingerprint_sees_every_change(old: str, new: str) -> None:
     assert old in FLEET
     assert fingerprint(desired(FLEET.replace(old, new, 1))) != fingerprint(desired(FLEET))
+
+
+MORE = FLEET.replace(
+    "policy:", "registries: {registry.ollama.ai: {mirror: m.lan, url: 'https://r.lan'}}\npolicy:"
+).replace("  n:", "  acme/n: {create: {from: o, quantize: Q8_0}, push: true, check: [{prompt: x, within: 5s}]}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mirror: m.lan", "mirror: o.lan"),
+        ("https://r.lan", "https://s.lan"),
+        ("push: true", "push: false"),
+        ("quantize: Q8_0", "quantize: Q4_0"),
+        ("prompt: x", "embed: x"),
+        ("within: 5s", "within: 6s"),
+        ("within: 5s", "expect: x"),
+        ("within: 5s", "format: json"),
+        ("within: 5s", "options: {seed: 1}"),
+    ],
+)
+def test_the_fingerprint_sees_every_change_of_what_is_made_and_asked(old: str, new: str) -> None:
+    assert old in MORE
+    assert fingerprint(desired(MORE.replace(old, new, 1))) != fingerprint(desired(MORE))
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,16 @@ def test_the_sites_ask_what_they_say() -> None:
     assert hosts["osa-a"] == hosts["osa-c"]
     assert "top_k=20" in hosts["osa-a"][0]
     assert hosts["osa-a"][-1] == "qwen3:8b pull warm 1800s"
+
+
+def test_models_by_modelfiles_and_by_fields_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yaml").write_text("version: 1\nhosts: {a: a.lan, b: {url: b.lan, labels: {drafts: yes}}}\n")
+    folder = str(EXAMPLES / "modelfiles")
+    hosts = resolve(load([folder], inventory=[str(tmp_path / "hosts.yaml")])).hosts
+    a, b = ({str(item.name): item.source for item in wanted.items} for wanted in hosts.values())
+    assert a["acme/tiny:latest"] == a["acme/tiny:fields"]
+    assert a["acme/seeing:latest"] == a["acme/seeing:fields"]
+    assert [name for name, source in b.items() if a.get(name) != source] == [
+        "acme/drafted:latest",
+        "acme/greeter:latest",
+    ]

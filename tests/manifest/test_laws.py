@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ from fleet.manifest.desired import fingerprint, resolve
 from fleet.manifest.item import Desired
 from fleet.manifest.load import load
 from tests.manifest.cases import in_words
-from tests.manifest.documents import HOSTS, INVENTORIES, MANIFESTS, in_yaml
+from tests.manifest.documents import CREATE, HOSTS, INVENTORIES, MANIFESTS, in_yaml
+from tests.manifest.modelfiles import modelfile
 
 FEW = settings(max_examples=60, deadline=None)
 
@@ -97,3 +100,19 @@ def test_the_fingerprint_differs_exactly_where_something_else_is_asked(
 ) -> None:
     one, two = desired(inventory, manifest), desired(inventory, other)
     assert (fingerprint(one) == fingerprint(two)) == (in_words(one) == in_words(two))
+
+
+@FEW
+@given(CREATE)
+def test_a_modelfile_and_the_fields_are_two_ways_to_write_one_value(create: dict[str, Any]) -> None:
+    # Lists without anything in them, and levels of quantization, are beyond the language of Modelfiles.
+    beyond = {key: create[key] for key in ("quantize",) if key in create}
+    if create.get("parameters", {}).get("stop") == []:
+        del create["parameters"]["stop"]
+    with TemporaryDirectory() as folder:
+        Path(folder, "Modelfile").write_text(modelfile(create), encoding="utf-8", newline="")
+        models = {"fields": {"create": create}, "file": {"create": {"modelfile": "Modelfile", **beyond}}}
+        text = in_yaml({"version": 1, "hosts": {"a": "a.lan"}, "models": models}).encode()
+        (wanted,) = resolve(load(["-"], stdin=io.BytesIO(text), folder=folder)).hosts.values()
+    fields, file = (item.source for item in wanted.items)
+    assert file == fields

@@ -1,6 +1,8 @@
 """The short notation of `tests/cases/plan`: desired, observed and remembered values out of a few words.
 
-Contents get a letter: `a` stands for one digest of an image manifest, and for one blob of weights.
+Contents get a letter: `a` stands for one digest of an image manifest, and for one blob of weights. An image that a
+registry serves as `a` has the layers `a-weights` (1,000 bytes) and `a-config` (10 bytes), is `a-go` on older servers and
+`a-made` on the host that pushed it.
 """
 
 from __future__ import annotations
@@ -11,14 +13,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.codes import Code
-from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy
-from fleet.manifest.item import AbsentItem, Alias, Create, Desired, HostDesired, Item, Message, Pull, Warm
+from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy, Update
+from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, HostDesired, Item, Message, Pull, Warm
 from fleet.names import Digest, HostName, ModelName
 from fleet.ollama.versions import Version
+from fleet.reconcile.checks.verdict import questions_of
+from fleet.reconcile.content import content_hash
+from fleet.reconcile.inputs import fingerprint, inputs
+from fleet.reconcile.known import Known
 from fleet.reconcile.observed import Content, Observation, Observed, Present, Runner, Unobserved
 from fleet.reconcile.questions import to_show
 from fleet.reconcile.reading import Listing
+from fleet.registry.image import Image, Layer
+from fleet.registry.locked import Locked
+from fleet.registry.served import Published, Unpublished
+from fleet.state.evidence import Checked, Evidence, Pushed
 from fleet.state.remembered import HostRemembered, Remembered
+from fleet.weights.local import Format, LocalFile, Part, Stamp
 
 PLACE = Place("fleet.yaml", 1, 1)
 NOW = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
@@ -46,9 +57,13 @@ def host(called: str, about: Mapping[str, Any]) -> Host:
 
 
 def create(about: Mapping[str, Any]) -> Create:
-    fields = {key: value for key, value in about.items() if key not in {"from", "messages", "license", "parameters"}}
+    apart = {"from", "files", "adapters", "drafts", "messages", "license", "parameters"}
+    fields = {key: value for key, value in about.items() if key not in apart}
     return Create(
-        name(about["from"]),
+        name(about["from"]) if "from" in about else None,
+        files=files(about.get("files", {})),
+        adapters=files(about.get("adapters", {})),
+        drafts=files(about.get("drafts", {})),
         parameters={
             key: tuple(value) if isinstance(value, list) else value
             for key, value in sorted(about.get("parameters", {}).items())
@@ -59,9 +74,40 @@ def create(about: Mapping[str, Any]) -> Create:
     )
 
 
+def files(about: Mapping[str, Any]) -> tuple[LocalFile, ...]:
+    """By key: a letter, or a map with `is`, `size`, `format`, `part`, `split`, `level`, `kept`."""
+    found = []
+    for key, each in sorted(about.items()):
+        told = each if isinstance(each, Mapping) else {"is": each}
+        gguf = told.get("format", "gguf") == "gguf"
+        found.append(
+            LocalFile(
+                key,
+                f"/weights/{key}",
+                key,
+                Stamp(1, 1, told.get("size", 100), 1, 1),
+                Format(told.get("format", "gguf")),
+                part=Part(told.get("part", "model")) if gguf else None,
+                split=tuple(told["split"]) if "split" in told else None,
+                tensors_kept=told.get("kept", False),
+                file_type=told.get("level"),
+                digest=digest(told["is"]),
+            )
+        )
+    return tuple(found)
+
+
+def pull(about: Mapping[str, Any]) -> Pull:
+    return Pull(
+        Update(about.get("update", "missing")),
+        pin=digest(about["pin"]) if "pin" in about else None,
+        origin=name(about["from"]) if "from" in about else None,
+    )
+
+
 def item(called: str, about: Mapping[str, Any]) -> Item:
-    """`{}` is a pull; `create`, `alias`, `warm`, `freeze` and `protect` as in a manifest."""
-    source: Pull | Create | Alias = Pull()
+    """`{}` is a pull; `pull`, `create`, `alias`, `warm`, `freeze` and `protect` as in a manifest; `check` is a prompt."""
+    source: Pull | Create | Alias = pull(about.get("pull", {}))
     if "create" in about:
         source = create(about["create"])
     elif "alias" in about:
@@ -74,6 +120,8 @@ def item(called: str, about: Mapping[str, Any]) -> Item:
         warm=None if warm is None else Warm() if warm is True else Warm(warm.get("keep"), warm.get("options", {})),
         freeze=about.get("freeze", False),
         protect=about.get("protect", False),
+        check=(Check(prompt=about["check"]),) if "check" in about else (),
+        push=about.get("push", False),
     )
 
 
@@ -113,6 +161,32 @@ def content(about: Mapping[str, Any]) -> Content:
         about.get("requires"),
         architecture=about.get("architecture", "llama"),
         context_length=about.get("longest"),
+        quantization=about.get("level", ""),
+    )
+
+
+def image(letter: str) -> Image:
+    return Image(
+        digest(letter),
+        digest(f"{letter}-go"),
+        digest(f"{letter}-made"),
+        Layer(digest(f"{letter}-config"), 10),
+        (Layer(digest(f"{letter}-weights"), 1000),),
+    )
+
+
+def known(case: Mapping[str, Any]) -> Known:
+    """`served`: by name a letter, or the name of a code; `locked`: by name a letter; `rebuild`."""
+    return Known(
+        served={
+            name(called): Unpublished(Code[each], "not served") if each.isupper() else Published(image(each))
+            for called, each in case.get("served", {}).items()
+        },
+        locked={
+            name(called): Locked(name(called), digest(each), digest(f"{each}-go"), 1010, NOW.date())
+            for called, each in case.get("locked", {}).items()
+        },
+        rebuild_unverified=case.get("rebuild", False),
     )
 
 
@@ -141,7 +215,9 @@ def runner(about: Mapping[str, Any]) -> Runner:
     )
 
 
-def observation(called: str, about: Any, wanted: HostDesired) -> Observation:
+def observation(
+    called: str, about: Any, wanted: HostDesired, recorded: Mapping[ModelName, Evidence] | None = None
+) -> Observation:
     """A mapping with `version`, `models` and `runners`; a list of names; or the name of a code: why it said nothing."""
     if isinstance(about, str):
         return Unobserved(HostName(called), Code[about], "no answer")
@@ -152,7 +228,7 @@ def observation(called: str, about: Any, wanted: HostDesired) -> Observation:
     }
     found = _listing({listed: present(listed, each) for listed, each in models.items()})
     runners = tuple(sorted((runner(each) for each in about.get("runners", ())), key=lambda each: each.listed))
-    asked = to_show(wanted, found.models, runners)
+    asked = to_show(wanted, found.models, runners, recorded)
     contents = {
         each: None if models[found.models[each].listed].get("broken") else content(models[found.models[each].listed])
         for each in asked
@@ -165,6 +241,7 @@ def observation(called: str, about: Any, wanted: HostDesired) -> Observation:
         contents,
         found.collisions,
         at=NOW,
+        blobs={digest(called): there for called, there in about.get("blobs", {}).items()},
     )
 
 
@@ -185,7 +262,43 @@ def remembered(about: Mapping[str, Any]) -> Remembered:
                 each.get("url", f"http://{called}:11434"),
                 frozenset(name(model).key for model in each.get("models", ())),
                 {name(model): options for model, options in each.get("loaded", {}).items()},
+                {name(model): evidence(told) for model, told in each.get("evidence", {}).items()},
+                {name(model): checked(told) for model, told in each.get("checked", {}).items()},
+                frozenset(name(model) for model in each.get("borrowed", ())),
             )
             for called, each in about.get("hosts", {}).items()
         },
+        {name(model): pushed(told) for model, told in about.get("pushed", {}).items()},
+    )
+
+
+def evidence(about: Mapping[str, Any]) -> Evidence:
+    """`made` as in a manifest, `is` the result, `base` the digest of the base and `shown` what it showed then."""
+    made = create(about["made"])
+    return Evidence(
+        inputs(made),
+        about.get("fingerprint", fingerprint(made)),
+        digest(about["is"]),
+        digest(about["base"]) if "base" in about else None,
+        content_hash(content(about["shown"])) if "shown" in about else None,
+        frozenset(digest(letter) for letter in about.get("weights", ())),
+        NEWEST,
+        NOW,
+        "r",
+    )
+
+
+def checked(about: Mapping[str, Any]) -> Checked:
+    """`is` the content that was asked `prompt`; `failed` says why it did not pass."""
+    questions = questions_of((Check(prompt=about["prompt"]),))
+    return Checked(digest(about["is"]), questions, "failed" not in about, about.get("failed", ""), NOW)
+
+
+def pushed(about: Mapping[str, Any]) -> Pushed:
+    return Pushed(
+        HostName(about["host"]),
+        digest(about["is"]),
+        digest(about["published"]),
+        fingerprint(create(about["made"])),
+        NOW,
     )

@@ -15,7 +15,7 @@ from fleet.manifest.item import Create, Message
 from fleet.names import Digest, ModelName
 from fleet.ollama import wire
 from fleet.ollama.versions import Version
-from fleet.reconcile.compare import changes, provable
+from fleet.reconcile.compare import changes, proven
 from fleet.reconcile.observed import Content
 from fleet.reconcile.reading import content
 from tests.reconcile.notation import digest
@@ -55,7 +55,7 @@ def fields(create: Create, made: Content, base: Content, version: str) -> list[s
 def test_a_recorded_create_shows_what_was_asked_for(version: str) -> None:
     shown = shows(version)
     assert fields(DERIVED, shown["show-derived"], shown["show-gguf"], version) == []
-    assert provable(shown["show-derived"], shown["show-gguf"])
+    assert proven(DERIVED, shown["show-derived"], shown["show-gguf"], Version.parse(version))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -206,7 +206,7 @@ def test_an_empty_template_is_shown_as_the_default_one() -> None:
 
 def test_weights_that_are_not_named_prove_nothing() -> None:
     unnamed = replace(BASE, weights=frozenset[Digest]())
-    assert not provable(unnamed, BASE)
+    assert not proven(Create(TINY), unnamed, BASE, Version.parse("0.32.15"))
     assert fields(Create(TINY), unnamed, BASE, "0.32.15") == []
 
 

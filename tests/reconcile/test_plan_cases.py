@@ -18,10 +18,14 @@ from fleet.names import HostName, ModelName
 from fleet.reconcile.difference import Reason, State
 from fleet.reconcile.plan import Allowance, plan
 from fleet.reconcile.step import Plan, Step
+from fleet.state.evidence import Evidence
 from tests.reconcile import notation
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "plan").glob("*.yaml"))
-SAID = ("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "scope", "allow", "only")
+SAID = (
+    *("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "scope", "allow", "only"),
+    *("served", "locked", "rebuild"),
+)
 EXPECTED = ("plan", "details", "blocked", "refused", "unobserved", "suspended", "states")
 
 
@@ -38,14 +42,20 @@ def planned(case: Mapping[str, Any]) -> Plan:
     def wanted(model: ModelName) -> bool:
         return any(matches(glob, model) for glob in only or ())
 
+    remembered = notation.remembered(case["remembered"]) if "remembered" in case else None
+
+    def recorded(host: HostName) -> Mapping[ModelName, Evidence]:
+        known = remembered.hosts.get(host) if remembered else None
+        return known.evidence if known else {}
+
     return plan(
         desired,
         {
-            HostName(host): notation.observation(host, about, desired.hosts[HostName(host)])
+            HostName(host): notation.observation(host, about, desired.hosts[HostName(host)], recorded(HostName(host)))
             for host, about in case["observed"].items()
         },
         fingerprint="f",
-        remembered=notation.remembered(case["remembered"]) if "remembered" in case else None,
+        remembered=remembered,
         scope=case.get("scope", ""),
         allowance=Allowance(
             allow.get("max_deletes"),
@@ -53,6 +63,7 @@ def planned(case: Mapping[str, Any]) -> Plan:
             allow.get("shrunk", False),
         ),
         wanted=None if only is None else wanted,
+        known=notation.known(case),
     )
 
 
@@ -63,7 +74,8 @@ def line(step: Step) -> str:
 
 def details(step: Step) -> dict[str, Any]:
     """Everything of a step that a case may ask for; letters stand for digests, as in the notation."""
-    letters = {notation.digest(letter): letter for letter in "abcdefghijklmnopqrstuvwxyz"}
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    letters = {notation.digest(letter + end): letter + end for letter in alphabet for end in ("", "-go", "-weights")}
     return {
         "old": letters[step.old] if step.old else None,
         "new": letters[step.new] if step.new else None,
@@ -117,7 +129,7 @@ def test_the_cases_reach_every_reason_code_and_state() -> None:
     assert {step.reason for each in made for step in each.steps} == set(Reason)
     assert {b.blocked.code for each in made for b in each.blocked} == {
         code for code in Code if 300 < code.value.number < 400 and code is not Code.UNVERIFIED
-    }
+    } | {Code.REGISTRY_TROUBLE, Code.REGISTRY_UNAUTHORIZED, Code.CHECK_FAILED}
     assert {r.code for each in made for r in each.refused} == {
         Code.TOO_MANY_DELETES,
         Code.PROTECTED,

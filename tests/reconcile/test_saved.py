@@ -113,7 +113,7 @@ def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     accepted = []
     for position, byte in enumerate(whole):
-        for other in {byte ^ 1, byte ^ 0x20, ord(" "), ord("\t")} - {byte}:
+        for other in {byte ^ 1, ord(" ")} - {byte}:
             path.write_bytes(whole[:position] + bytes([other]) + whole[position + 1 :])
             try:
                 read(str(path))

@@ -8,17 +8,29 @@ from hashlib import sha256
 
 from fleet.codes import Code
 from fleet.manifest.inventory import Host, NamePattern, Place
-from fleet.manifest.item import AbsentItem, Alias, Create, Desired, HostDesired, Item, Pull, Warm
+from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, HostDesired, Item, Pull, Warm
 from fleet.names import Digest, HostName, ModelName
 from fleet.ollama.versions import Version
-from fleet.reconcile.difference import Blocked, Change, Difference, HostDifference, Reason, Removal, State, Warmth
+from fleet.reconcile.difference import (
+    Blocked,
+    Change,
+    Difference,
+    HostDifference,
+    LocalBlob,
+    Reason,
+    Removal,
+    State,
+    Warmth,
+)
 from fleet.reconcile.observed import Observation, Observed, Present, Unobserved
 from fleet.reconcile.report import Failure, Outcome, Report, StepResult, counted
 from fleet.reconcile.step import Action, BlockedItem, Plan, Refusal, Step
+from fleet.weights.local import Format, LocalFile, Part, Stamp
 
 ALPHA, BETA, GAMMA, DELTA = (HostName(name) for name in ("alpha", "beta", "gamma", "delta"))
-QWEN, ASSISTANT, MARIO, CHAT, OLD, STUCK = (
-    ModelName.parse(text) for text in ("qwen3:8b", "acme/assistant", "acme/mario", "chat", "old:1b", "acme/stuck")
+QWEN, ASSISTANT, MARIO, CHAT, OLD, STUCK, TUNED, IDLE = (
+    ModelName.parse(text)
+    for text in ("qwen3:8b", "acme/assistant", "acme/mario", "chat", "old:1b", "acme/stuck", "acme/tuned", "idle:1b")
 )
 HOSTILE = "\x1b[31mred\x1b[0m\nnew line \u202etrap\u0007"
 
@@ -35,12 +47,22 @@ def present(model: ModelName, size: int = 5_200_000_000) -> Present:
     return Present(model, str(model), digest(str(model)), size)
 
 
+FILE = LocalFile(
+    "tuned.gguf",
+    "/srv/gguf/tuned.gguf",
+    "weights/tuned.gguf",
+    Stamp(1, 1, 2_100_000_000, 1, 1),
+    Format.GGUF,
+    Part.MODEL,
+    digest=digest("tuned"),
+)
 ITEMS = {
     QWEN: Item(QWEN, Pull(), place(4), warm=Warm(600.0, {"num_ctx": 8192}), where="env=prod"),
     ASSISTANT: Item(ASSISTANT, Create(QWEN, system="Be brief."), place(6), overridden=(place(30),)),
     MARIO: Item(MARIO, Create(QWEN), place(9), protect=True),
     CHAT: Item(CHAT, Alias(ASSISTANT), place(12), freeze=True),
     STUCK: Item(STUCK, Create(QWEN, requires="0.14.0"), place(15)),
+    TUNED: Item(TUNED, Create(None, files=(FILE,)), place(18), check=(Check("OK?"),), push=True),
 }
 GONE = AbsentItem(NamePattern("old*"), place(20), where="env=prod")
 
@@ -70,6 +92,17 @@ def steps() -> tuple[Step, ...]:
         Step(7, ALPHA, OLD, "Old:1b", Action.DELETE, Reason.DECLARED_ABSENT, old=digest("old"), bytes_in=0,
              bytes_freed=1_300_000_000, presumes=digest("old"), needs=(1, 2, 3, 4, 5, 6)),
         Step(8, BETA, QWEN, "qwen3:8b", Action.PULL, Reason.MISSING, new_after=8, item=ITEMS[QWEN]),
+        Step(9, BETA, TUNED, "acme/tuned:latest", Action.UPLOAD, Reason.BLOB_MISSING, new=digest("tuned"),
+             bytes_in=2_100_000_000, item=ITEMS[TUNED], blob=LocalBlob(digest("tuned"), 2_100_000_000, (FILE,))),
+        Step(10, BETA, TUNED, "acme/tuned:latest", Action.CREATE, Reason.INPUTS_CHANGED, old=digest("before"),
+             new_after=10, bytes_in=0, presumes=digest("before"), needs=(9,), item=ITEMS[TUNED], inputs="ef" * 32,
+             changes=(Change("files", "sha256:0123456789ab", "sha256:ba9876543210"),)),
+        Step(11, BETA, TUNED, "acme/tuned:latest", Action.CHECK, Reason.NOT_CHECKED, old=digest("before"),
+             new_after=10, bytes_in=0, needs=(10,), item=ITEMS[TUNED], inputs="01" * 32),
+        Step(12, BETA, TUNED, "acme/tuned:latest", Action.PUSH, Reason.PUBLISHED_DIFFERS, old=digest("before"),
+             new_after=10, bytes_in=0, needs=(10, 11), item=ITEMS[TUNED], inputs="ef" * 32),
+        Step(13, BETA, IDLE, "idle:1b", Action.RELEASE, Reason.NO_LONGER_WARM, old=digest("idle"), new=digest("idle"),
+             bytes_in=0, release={"num_ctx": 8192}),
     )  # fmt: skip
 
 
@@ -194,7 +227,7 @@ def observed(host: HostName = ALPHA) -> Observed:
 def full_report() -> Report:
     """A pass in which each kind of end occurs."""
     plan = full_plan()
-    first, second, third, fourth, fifth, sixth, seventh, eighth = plan.steps
+    first, second, third, fourth, fifth, sixth, seventh, eighth, *rest = plan.steps
     failed = Failure(
         Code.ERROR_LINE, "the create ended with an error", ALPHA, ASSISTANT, Action.CREATE, 2, told=HOSTILE,
         hint="read the server's log",
@@ -211,6 +244,7 @@ def full_report() -> Report:
         StepResult(sixth, Outcome.NOT_TRIED),
         StepResult(seventh, Outcome.NOT_TRIED),
         StepResult(eighth, Outcome.UNKNOWN, stalled, 125.0, 1000),
+        *(StepResult(step, Outcome.DONE, seconds=2.0, bytes_in=step.bytes_in or 0) for step in rest),
     )
     after = replace(plan, steps=plan.steps[1:4])
     unseen = (unobserved(), unobserved(BETA))

@@ -44,7 +44,7 @@ def test_a_saved_plan_without_steps(tmp_path: Path) -> None:
 def test_a_saved_plan_for_machines(tmp_path: Path) -> None:
     document = saved_document(saved(examples.full_plan(), tmp_path))
     assert (document["type"], document["format"], document["name"]) == ("saved-plan", 1, "acme")
-    assert [step["action"] for step in document["steps"]][-2:] == ["delete", "pull"]
+    assert [step["action"] for step in document["steps"]][6:9] == ["delete", "pull", "upload"]
     assert document["manifests"] == ["/srv/fleet/models.yaml"]
     assert document["unobserved"] == ["gamma"]
 

@@ -1,0 +1,1 @@
+"""From what hosts hold to the entries of a manifest that ask for just that."""

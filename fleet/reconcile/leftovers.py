@@ -1,0 +1,43 @@
+"""Names of fleet's own that a killed run may have left on a host, and that nothing needs any more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from fleet.codes import Code
+from fleet.manifest.item import Pull
+from fleet.names import ModelName
+from fleet.reconcile.backup import backup_of
+from fleet.reconcile.difference import Difference, Leftover, State
+from fleet.reconcile.observed import Observed
+
+_SETTLED = frozenset({State.AS_DESIRED, State.UNVERIFIED})
+
+
+def leftovers(
+    items: Mapping[ModelName, Difference], observed: Observed, borrowed: frozenset[ModelName]
+) -> tuple[Leftover, ...]:
+    """Backups of models that are as desired, and names that fleet pulled under for the time of one step; by name."""
+    return tuple(sorted(_leftovers(items, observed, borrowed), key=lambda leftover: leftover.present.name.key))
+
+
+def _leftovers(
+    items: Mapping[ModelName, Difference], observed: Observed, borrowed: frozenset[ModelName]
+) -> Iterator[Leftover]:
+    for name, item in items.items():
+        backup = observed.models.get(backup_of(name))
+        if backup is not None and item.state in _SETTLED and item.trouble is None:
+            yield Leftover(backup, f"the former `{name}`, kept while it was replaced")
+    # A step that still pulls under such a name uses it, and gives it back.
+    used = {
+        item.item.source.origin
+        for item in items.values()
+        if isinstance(item.item.source, Pull) and item.state is State.DIFFERS
+    }
+    for name in borrowed & items.keys():
+        item = items[name]
+        if item.blocked is not None and item.blocked.code is Code.PIN_NOT_SERVED and item.present is not None:
+            yield Leftover(item.present, "pulled by a run that was killed before it could take it back")
+    for name in borrowed - items.keys() - used:
+        if name in observed.models:
+            yield Leftover(observed.models[name], "fleet put it there for the time of one step")

@@ -1,0 +1,66 @@
+"""Which host publishes which created model (`push: true`), so that fifty hosts do not push the same. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleet.codes import Code
+from fleet.manifest.item import Create, Desired, HostDesired, Item
+from fleet.names import HostName, ModelName
+from fleet.reconcile.difference import Reason
+from fleet.reconcile.inputs import fingerprint
+from fleet.reconcile.known import Known
+from fleet.reconcile.observed import Observation, Observed
+from fleet.registry.served import Unpublished
+from fleet.state.remembered import Remembered
+
+
+def publishing(
+    desired: Desired, observations: Mapping[HostName, Observation], remembered: Remembered, known: Known
+) -> dict[HostName, dict[ModelName, Reason | None]]:
+    """By host: the models that it publishes for all, and why what it holds now is to be pushed, if it is. One host for
+    each model: the one that did it last, else the first by name that is seen and in service.
+    """
+    found: dict[HostName, dict[ModelName, Reason | None]] = {}
+    for name, (item, hosts) in _declared(desired, observations).items():
+        last = remembered.pushed.get(name)
+        host = last.host if last is not None and last.host in hosts else min(hosts)
+        found.setdefault(host, {})[name] = _reason(item, hosts[host], remembered, known)
+    return found
+
+
+def _declared(
+    desired: Desired, observations: Mapping[HostName, Observation]
+) -> dict[ModelName, tuple[Item, dict[HostName, Observed]]]:
+    found: dict[ModelName, tuple[Item, dict[HostName, Observed]]] = {}
+    for name in sorted(observations):
+        observation, wanted = observations[name], desired.hosts[name]
+        if not isinstance(observation, Observed) or wanted.host.suspended is not None:
+            continue
+        for item in to_push(wanted):
+            found.setdefault(item.name, (item, {}))[1][name] = observation
+    return found
+
+
+def to_push(wanted: HostDesired) -> tuple[Item, ...]:
+    """The items of a host that are to be published from somewhere."""
+    return tuple(item for item in wanted.items if item.push)
+
+
+def _reason(item: Item, observed: Observed, remembered: Remembered, known: Known) -> Reason | None:
+    """Why the registry does not have what the host has, or is to have; nothing where it has."""
+    present = observed.models.get(item.name)
+    if present is None:
+        return Reason.NOT_PUBLISHED
+    served, last = known.served.get(item.name), remembered.pushed.get(item.name)
+    made_from = fingerprint(item.source) if isinstance(item.source, Create) else ""
+    pushed = last is not None and last.fingerprint == made_from
+    if served is None or (isinstance(served, Unpublished) and served.code is not Code.NOT_IN_REGISTRY):
+        # It cannot be compared: what was published from the same inputs stands.
+        return None if pushed else Reason.NOT_PUBLISHED
+    if isinstance(served, Unpublished):
+        return Reason.NOT_PUBLISHED
+    image = served.image
+    if image.created == present.digest or (pushed and last is not None and last.published in image.digests):
+        return None
+    return Reason.PUBLISHED_DIFFERS

@@ -1,0 +1,131 @@
+"""Pulls a model, under its own name or under another one that it is copied from, and proves what came."""
+
+from __future__ import annotations
+
+from fleet.codes import Code
+from fleet.errors import HostAnswered, HostError
+from fleet.manifest.item import Pull
+from fleet.names import ModelName
+from fleet.ollama.versions import Capability, has
+from fleet.reconcile.backup import backup_of
+from fleet.reconcile.known import fixed
+from fleet.reconcile.observed import Present
+from fleet.reconcile.step import Step
+from fleet.reconcile.steps.copying import copy, drop
+from fleet.reconcile.steps.replacing import replacing, take_away
+from fleet.reconcile.steps.session import Session, broken, not_as_wanted
+
+
+async def pull(session: Session, step: Step) -> None:
+    """What the entry asks for, whole and of an accepted digest, stands under its name; nothing else does."""
+    source = step.item.source if step.item else None
+    if not isinstance(source, Pull):
+        raise TypeError("a pull step without what to pull")
+    if source.origin is not None:
+        await _through(session, step, source, source.origin)
+    elif step.accepts is None:
+        await replacing(session, step, lambda: _directly(session, step, source))
+    else:
+        await _only_accepted(session, step, source)
+
+
+async def _only_accepted(session: Session, step: Step, source: Pull) -> None:
+    """Under its own name, so that a run killed at the wrong moment leaves what was not accepted there: that a name was
+    free before is recorded first, and what such a run left is taken away.
+    """
+    host = session.desired.host
+    present = (await session.models()).get(step.model)
+    if present is not None and step.model in session.shared.borrowed(host) and not _accepted(step, present):
+        await drop(session, step, step.model, present.listed)
+        present = None
+    if present is None:
+        session.shared.memory.borrow(host.name, host.url, step.model)
+    await replacing(session, step, lambda: _directly(session, step, source, was_free=present is None))
+    session.shared.memory.give_back(host.name, step.model)
+
+
+async def _directly(session: Session, step: Step, source: Pull, *, was_free: bool = False) -> None:
+    kept = (await session.models()).get(backup_of(step.model))
+    if kept is not None and await _will_do(session, step, kept):
+        await copy(session, step, kept, step.model, step.listed)
+        return
+    await session.transfer(step, lambda: session.client.pull(step.listed, insecure=source.insecure))
+    present = await session.listed(step)
+    if await session.content(present, fresh=True) is None:
+        raise broken(step)
+    if not _accepted(step, present):
+        if was_free:
+            await take_away(session, step, step.model, present)
+        raise _another(session, step, source, present)
+
+
+async def _through(session: Session, step: Step, source: Pull, origin: ModelName) -> None:
+    """Pulled as `origin`, verified, copied to the declared name; the other name goes, unless it was there before."""
+    host = session.desired.host
+    models = await session.models()
+    there = models.get(origin)
+    borrowed = there is None or origin in session.shared.borrowed(host)
+    if borrowed:
+        session.shared.memory.borrow(host.name, host.url, origin)
+    try:
+        listed = there.listed if there is not None else str(origin)
+        if there is None or not await _will_do(session, step, there):
+            await session.transfer(step, lambda: session.client.pull(listed, insecure=source.insecure))
+        present = (await session.models()).get(origin)
+        if present is None:
+            raise not_as_wanted(f"`{origin}` is not listed after the host said success")
+        if await session.content(present, fresh=True) is None:
+            raise broken(step)
+        if not _accepted(step, present):
+            raise _another(session, step, source, present)
+        await replacing(session, step, lambda: copy(session, step, present, step.model, step.listed))
+    except HostError:
+        if borrowed:
+            await _given_back(session, step, origin, quietly=True)
+        raise
+    if borrowed:
+        await _given_back(session, step, origin, quietly=False)
+
+
+async def _given_back(session: Session, step: Step, origin: ModelName, *, quietly: bool) -> None:
+    """The name that was used on the way is free again; where that fails, the next run finds it recorded."""
+    try:
+        now = (await session.models()).get(origin)
+        if now is not None:
+            await drop(session, step, origin, now.listed)
+        session.shared.memory.give_back(session.desired.host.name, origin)
+    except HostError:
+        if not quietly:
+            raise
+
+
+async def _will_do(session: Session, step: Step, there: Present) -> bool:
+    """Whether what is there already is accepted and whole: a pull could only bring something else, if the tag moved."""
+    accepted = step.accepts is not None and there.digest in step.accepts and not there.remote
+    return accepted and await session.content(there, fresh=True) is not None
+
+
+def _accepted(step: Step, present: Present) -> bool:
+    return step.accepts is None or present.digest in step.accepts
+
+
+def _another(session: Session, step: Step, source: Pull, present: Present) -> HostError:
+    wanted = " or ".join(sorted(f"sha256:{digest.short}" for digest in step.accepts or ()))
+    hint = Code.PIN_NOT_BROUGHT.cure
+    if not fixed(source):
+        hint = "the tag moved while this ran: run again, and read what the plan brings then"
+    elif (
+        source.pin is not None
+        and len(step.accepts or ()) == 1
+        and not has(session.version, Capability.PULL_KEEPS_BYTES)
+    ):
+        hint = (
+            "servers before 0.19.0 may list the same content by another digest: let registries be asked, or lock the"
+            " model by `fleet lock`, so that fleet knows both"
+        )
+    return HostAnswered(
+        f"the pull brought sha256:{present.digest.short}, and only {wanted} may be installed",
+        code=Code.PIN_NOT_BROUGHT,
+        status=200,
+        hint=hint,
+    )

@@ -1,0 +1,134 @@
+"""Loads models into a host's memory, lets them go back to the server's own time, and asks them out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from fleet.codes import Code
+from fleet.errors import HostAnswered, HostError, OutcomeUnknown
+from fleet.manifest.item import ParameterValue
+from fleet.names import Digest
+from fleet.reconcile.known import SERVER_DEFAULT
+from fleet.reconcile.observed import Content, Observed, Present, Runner
+from fleet.reconcile.reading import runners
+from fleet.reconcile.step import Step
+from fleet.reconcile.steps.session import Session
+from fleet.reconcile.warm import runner_of
+
+_FOREVER = -1.0
+_FORMER_POLLS = 20
+"""How often memory is looked at for a runner that may be a stranger's."""
+
+
+async def load(session: Session, step: Step) -> None:
+    """The model is in memory in its current content, as its entry wants it kept."""
+    warm = step.item.warm if step.item else None
+    if warm is None:
+        raise TypeError("a load step without how to load")
+    present = await session.listed(step)
+    content = await session.content(present)
+    keep_alive = _FOREVER if warm.keep_alive is None else warm.keep_alive
+
+    async def once() -> None:
+        await session.stop.heed(_loaded(session, present, content, keep_alive, warm.options), session.settings.grace)
+
+    await session.again(step, once, patient=False)
+    former = await _former(session, present, content)
+    if former:
+        # Same weights, loaded under what the name held before: the server keeps that runner and its digest.
+        await unload(session, step, present.listed, former)
+        await session.again(step, once, patient=False)
+    host = session.desired.host
+    session.shared.memory.keep_loaded(host.name, host.url, step.model, dict(warm.options))
+
+
+async def release(session: Session, step: Step) -> None:
+    """The model stays in memory for the servers' own time, as if nobody had asked for longer."""
+    present = await session.listed(step)
+    content = await session.content(present)
+    options = step.release or {}
+
+    async def once() -> None:
+        await session.stop.heed(_loaded(session, present, content, SERVER_DEFAULT, options), session.settings.grace)
+
+    await session.again(step, once, patient=False)
+    session.shared.memory.forget_loaded(session.desired.host.name, step.model)
+
+
+async def _loaded(
+    session: Session,
+    present: Present,
+    content: Content | None,
+    keep_alive: float,
+    options: Mapping[str, ParameterValue],
+) -> None:
+    await session.client.load(
+        present.listed,
+        keep_alive=keep_alive,
+        options={key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
+        embedding=content is not None and content.embeds_only,
+    )
+
+
+async def _former(session: Session, present: Present, content: Content | None) -> frozenset[Runner]:
+    """The runners that may be this model's under a digest which is not listed any more, if none is plainly its."""
+    models = await session.models()
+    running = runners(await session.client.ps())
+    contents = {name: session.contents.get(model.digest.hex) for name, model in models.items()}
+    contents[present.name] = content
+    now = Observed(session.before.host, session.version, models, running, contents)
+    if runner_of(present.name, now) is not None:
+        return frozenset()
+    listed = {model.listed: name for name, model in models.items()}
+
+    def may_be(runner: Runner) -> bool:
+        if runner.listed not in listed or runner.listed == present.listed:
+            return True
+        other = contents.get(listed[runner.listed])
+        return content is not None and other is not None and other.weights == content.weights
+
+    return frozenset(runner for runner in running if not now.by_digest(runner.digest) and may_be(runner))
+
+
+async def unload(session: Session, step: Step, listed: str, former: frozenset[Runner] = frozenset()) -> None:
+    """Asks a model out of memory and waits until it is gone: servers say yes at once (`ollama-api.md` 12.2).
+
+    Of `former` runners one is this model's and goes; a stranger's stays, and is not waited for long.
+    """
+    present = (await session.models()).get(step.model)
+    before = former or {
+        runner
+        for runner in runners(await session.client.ps())
+        if runner.listed == listed or (present is not None and runner.digest == present.digest)
+    }
+    gone = {_key(runner) for runner in before}
+
+    async def once() -> None:
+        await session.client.unload(listed)
+
+    await session.again(step, once)
+    loop = asyncio.get_running_loop()
+    wait, poll = session.settings.unload_wait, session.settings.poll_interval
+    until = loop.time() + (min(wait, _FORMER_POLLS * poll) if former else wait)
+    while gone and gone <= {_key(runner) for runner in runners(await session.client.ps())}:
+        if session.stop.requested:
+            raise OutcomeUnknown(f"interrupted while `{listed}` was leaving memory", code=Code.INTERRUPTED)
+        if loop.time() >= until:
+            if former:
+                return
+            raise _in_use(listed, wait)
+        await asyncio.sleep(poll)
+
+
+def _in_use(listed: str, wait: float) -> HostError:
+    return HostAnswered(
+        f"`{listed}` was still in memory after {wait:g}s: requests run on it",
+        code=Code.STILL_IN_USE,
+        status=200,
+        hint=Code.STILL_IN_USE.cure,
+    )
+
+
+def _key(runner: Runner) -> tuple[str, Digest | None]:
+    return runner.listed, runner.digest
