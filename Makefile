@@ -6,22 +6,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
+FUZZ := $(VENV)/.fuzz
 WORKERS ?= 2
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint contracts types unit bench lock clean
+.PHONY: help demo test format lint contracts types unit bench fuzz lock clean
 
 help:
 	@echo 'make demo    show fleet on three simulated hosts'
 	@echo 'make test    format, lint, import contracts, types, tests with coverage'
 	@echo 'make bench   speed, as ratios measured side by side'
+	@echo 'make fuzz    readers of foreign files on made-up ones, SECONDS=60 for each'
 	@echo 'make format  write the code as `make test` wants it'
 	@echo 'make lock    pin the dependencies anew'
 
 $(READY): pyproject.toml requirements/dev.txt
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or later found; name one: make PYTHON=/path/to/python' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: $(PYTHON) is older than 3.11' >&2; exit 1; }
-	@rm -f $(READY) $(BENCH)
+	@rm -f $(READY) $(BENCH) $(FUZZ)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -30,6 +33,10 @@ $(READY): pyproject.toml requirements/dev.txt
 $(BENCH): $(READY) requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
 	@touch $(BENCH)
+
+$(FUZZ): $(READY) requirements/fuzz.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/fuzz.txt
+	@touch $(FUZZ)
 
 demo: $(READY)
 	@$(BIN)/fleet demo
@@ -61,11 +68,16 @@ format: $(READY)
 bench: $(BENCH)
 	$(BIN)/python benchmarks/run.py
 
+fuzz: $(FUZZ)
+	$(BIN)/python -m tests.fuzz.run $(SECONDS)
+
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate pyproject.toml requirements/dev.in --output-file requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/bench.in --output-file requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/fuzz.in --output-file requirements/fuzz.txt
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis

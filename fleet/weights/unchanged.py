@@ -26,10 +26,10 @@ def open_unchanged(file: LocalFile) -> int:
         descriptor = os.open(file.path, _FLAGS)
     except OSError as error:
         if error.errno in _GONE:
-            raise ChangedWeights("no longer what was looked into: it was moved, removed or replaced") from None
+            raise ChangedWeights("moved, removed or replaced since the manifests were read") from None
         raise unreadable(error) from None
     try:
-        ensure_unchanged(file, descriptor)
+        ensure_unchanged(file, descriptor, "changed since the manifests were read")
         if _SEQUENTIAL is not None:
             # Lets the system read further ahead.
             os.posix_fadvise(descriptor, 0, 0, _SEQUENTIAL)
@@ -49,14 +49,14 @@ def unchanged(file: LocalFile) -> Iterator[int]:
         os.close(descriptor)
 
 
-def ensure_unchanged(file: LocalFile, descriptor: int) -> None:
-    """Raises `ChangedWeights` where what is open is not what was looked into."""
+def ensure_unchanged(file: LocalFile, descriptor: int, otherwise: str = "changed while it was read") -> None:
+    """Raises `ChangedWeights`, with these words, where what is open is not what was looked into."""
     try:
         same = file.stamp.is_of(os.fstat(descriptor))
     except OSError as error:
         raise unreadable(error) from None
     if not same:
-        raise ChangedWeights
+        raise ChangedWeights(otherwise)
 
 
 def read_at(descriptor: int, buffer: bytearray | memoryview, offset: int) -> int:

@@ -77,7 +77,7 @@ def test_each_version_of_a_file_is_hashed_once(tmp_path: Path) -> None:
     (tmp_path / "b").unlink()
     assert hashed([a, b, c], cache, progress=lambda file, size: told.append(f"{file.key} {size}")) == found
     assert sorted(told) == ["a 1", "a 1", "b 1", "b 1"]  # what is known counts as done
-    with pytest.raises(InvalidFiles, match="b: no longer what was looked into"):
+    with pytest.raises(InvalidFiles, match="b: moved, removed or replaced since"):
         hashed([b], cache, rehash=True)
 
 
@@ -131,7 +131,7 @@ def test_all_that_is_wrong_is_told_together(tmp_path: Path) -> None:
         hashed(files)
     assert [file.key for file, _ in caught.value.faults] == ["gone", "grown", "link", "fifo"]
     assert all(isinstance(fault, ChangedWeights) for _, fault in caught.value.faults)
-    assert str(caught.value).splitlines()[1] == "grown: changed while it was read"
+    assert str(caught.value).splitlines()[1] == "grown: changed since the manifests were read"
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
