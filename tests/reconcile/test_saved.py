@@ -247,6 +247,16 @@ def test_what_the_plan_does_not_touch_may_change(saved: SavedPlan) -> None:
     assert [list(step.needs) for step in kept.steps] == [each["needs"] for each in saved.steps]
 
 
+def test_a_plan_without_steps_no_longer_fits_once_there_are_some(tmp_path: Path) -> None:
+    nothing = planned({"alpha": {"q:1": {}}}, {"alpha": {"models": {"q:1": "q"}}})
+    assert nothing.steps == ()
+    save(nothing, ARGUMENTS, str(tmp_path / "plan"))
+    saved = read(str(tmp_path / "plan"))
+    assert match(saved, nothing).steps == ()
+    with pytest.raises(GuardError, match="alpha: q:1: was as desired, is pull"):
+        match(saved, planned({"alpha": {"q:1": {}}}, {"alpha": {"models": {}}}))
+
+
 def test_another_spelling_of_the_host_is_no_change(saved: SavedPlan) -> None:
     kept = match(saved, planned(observed=alpha(x_1=None, X_1=OBSERVED["alpha"]["models"]["x:1"])))
     assert [step.listed for step in kept.steps if step.host == "alpha"] == ["X:1", "X:1", "old:1"]
