@@ -56,7 +56,6 @@ class Connection:
         until = time.monotonic() + self._target.within
         try:
             opened = self._reached(addresses, until)
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._target.context is not None:
                 opened = self._secured(opened, self._target.context, until)
             # Who waits for this thread watches the time: a limit here would cost a call for each record of TLS.

@@ -106,6 +106,9 @@ class Sending:
                 block = self._next(blocks)
                 if block is None:
                     return b""
+                if self.taken + len(block) >= self._size:
+                    # Until here the system may gather the small records of TLS; the end must not wait for more.
+                    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._stand(Stage.SENDING)
                 opened.sendall(block)
                 self.taken += len(block)

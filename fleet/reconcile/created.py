@@ -87,7 +87,7 @@ def _shown(
     same = evidence is not None and evidence.fingerprint == fingerprint(create)
     if made is None or (base is None and create.base is not None):
         return Standing(State.UNVERIFIED)
-    weights = evidence.weights if evidence is not None and same and evidence.weights else None
+    weights = evidence.weights if evidence is not None and same and _same_base(create, base, evidence) else None
     found = changes(create, made, base, version, weights)
     if not found and proven(create, made, base, version, weights):
         return Standing(State.AS_DESIRED, adopt=True)
@@ -97,6 +97,12 @@ def _shown(
         return Standing(State.DIFFERS, Reason.INPUTS_CHANGED, _named(create, made, base, evidence, wanted, version))
     digest = Change("digest", f"sha256:{present.digest.short}", f"sha256:{evidence.digest.short}")
     return Standing(State.DIFFERS, Reason.CHANGED_ELSEWHERE, found or (digest,))
+
+
+def _same_base(create: Create, base: Content | None, evidence: Evidence) -> bool:
+    """Whether the blobs that came of the inputs then are those that would come of them now."""
+    known = base is not None and evidence.base_content == content_hash(base)
+    return bool(evidence.weights) and (create.base is None or known)
 
 
 def _named(

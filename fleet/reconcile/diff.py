@@ -58,7 +58,7 @@ def difference(
         desired.host.name,
         tuple(replace(found[name], warmth=warm[name]) if name in warm else found[name] for name in sorted(found)),
         tuple(_removal(desired, observed, gone, name) for name in sorted(gone)) + _colliding(desired, observed),
-        leftovers(found, observed, remembered.borrowed),
+        leftovers(found, observed, remembered.borrowed, [one.exact for one in desired.absent if one.exact is not None]),
         releases(found, observed, remembered.loaded, gone, known.release_to, undeclared=alone),
     )
 
@@ -120,7 +120,7 @@ class _Host:
             return Difference(item, present, State.BLOCKED, blocked=blocked, needs=needs(item))
         source = item.source
         if isinstance(source, Pull):
-            stands = self._pulled(item, source, present)
+            stands = replace(self._pulled(item, source, present), accepts=self.known.accepted(item, source))
         elif isinstance(source, Alias):
             stands = self._copied(item, source, present)
         else:

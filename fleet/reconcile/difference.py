@@ -92,6 +92,8 @@ class Difference:
     """What a person should see to although the content stays as it is; what depends on the item goes on."""
     adopt: bool = False
     """It is as desired, which no evidence tells yet: to be recorded."""
+    accepts: frozenset[Digest] | None = None
+    """The only digests that a pulled item may have; nothing where any will do or none is known."""
     fetch: Fetch | None = None
     """What a pull would bring, where the registry told."""
     blobs: tuple[LocalBlob, ...] = ()

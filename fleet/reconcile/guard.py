@@ -8,6 +8,7 @@ from fleet.codes import Code
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
+from fleet.reconcile.backup import is_backup
 from fleet.reconcile.difference import HostDifference, Reason, State
 from fleet.reconcile.observed import Observed
 from fleet.reconcile.step import Action, Refusal, Step
@@ -59,6 +60,12 @@ def shrunk(desired: Desired, before: Remembered, scope: str, *, accepted: bool) 
 def items_of(desired: Desired) -> int:
     """How much is said of all hosts together, what must be gone included."""
     return sum(len(host.items) + len(host.absent) for host in desired.hosts.values())
+
+
+def kept_by_protection(desired: Desired, step: Step) -> bool:
+    """Whether a name that an earlier run left is covered by `policy.protect` all the same: somebody uses it by now."""
+    left = step.action is Action.DELETE and step.reason is Reason.LEFT_OVER and not is_backup(step.model)
+    return left and any(matches(pattern.text, step.model) for pattern in desired.policy.protect)
 
 
 def takes_away(step: Step) -> bool:

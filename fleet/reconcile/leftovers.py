@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fleet.codes import Code
 from fleet.manifest.item import Pull
 from fleet.names import ModelName
-from fleet.reconcile.backup import backup_of
+from fleet.reconcile.backup import backup_of, pending_of
 from fleet.reconcile.difference import Difference, Leftover, State
 from fleet.reconcile.observed import Observed
 
@@ -15,15 +15,28 @@ _SETTLED = frozenset({State.AS_DESIRED, State.UNVERIFIED})
 
 
 def leftovers(
-    items: Mapping[ModelName, Difference], observed: Observed, borrowed: frozenset[ModelName]
+    items: Mapping[ModelName, Difference],
+    observed: Observed,
+    borrowed: frozenset[ModelName],
+    absent: Iterable[ModelName] = (),
 ) -> tuple[Leftover, ...]:
-    """Backups of models that are as desired, and names that fleet pulled under for the time of one step; by name."""
-    return tuple(sorted(_leftovers(items, observed, borrowed), key=lambda leftover: leftover.present.name.key))
+    """Backups of models that are as desired or must be `absent`, and names that fleet pulled under for the time of one
+    step; by name.
+    """
+    found = {left.present.name: left for left in _leftovers(items, observed, borrowed, absent)}
+    return tuple(found[name] for name in sorted(found))
 
 
 def _leftovers(
-    items: Mapping[ModelName, Difference], observed: Observed, borrowed: frozenset[ModelName]
+    items: Mapping[ModelName, Difference],
+    observed: Observed,
+    borrowed: frozenset[ModelName],
+    absent: Iterable[ModelName],
 ) -> Iterator[Leftover]:
+    for name in absent:
+        backup = observed.models.get(backup_of(name))
+        if backup is not None and name not in observed.models:
+            yield Leftover(backup, f"the former `{name}`, which must be gone")
     for name, item in items.items():
         backup = observed.models.get(backup_of(name))
         if backup is not None and item.state in _SETTLED and item.trouble is None:
@@ -34,10 +47,13 @@ def _leftovers(
         for item in items.values()
         if isinstance(item.item.source, Pull) and item.state is State.DIFFERS
     }
-    for name in borrowed & items.keys():
-        item = items[name]
-        if item.blocked is not None and item.blocked.code is Code.PIN_NOT_SERVED and item.present is not None:
-            yield Leftover(item.present, "pulled by a run that was killed before it could take it back")
+    for name, item in items.items():
+        present, accepts = item.present, item.accepts
+        moved = item.blocked is not None and item.blocked.code is Code.PIN_NOT_SERVED
+        if not moved or present is None or accepts is None or present.digest in accepts:
+            continue
+        if pending_of(name, accepts) in borrowed:
+            yield Leftover(present, "pulled by a run that was killed before it could take it back")
     for name in borrowed - items.keys() - used:
         if name in observed.models:
             yield Leftover(observed.models[name], "fleet put it there for the time of one step")

@@ -16,7 +16,7 @@ from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile import guard
 from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.diff import difference, needs
-from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, Release, State
+from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, State
 from fleet.reconcile.inputs import fingerprint as inputs_fingerprint
 from fleet.reconcile.known import Known
 from fleet.reconcile.making import inputs_of_load
@@ -80,6 +80,7 @@ def plan(
         if emptied is not None:
             refused.append(emptied)
             continue
+        drafted = [step for step in drafted if not guard.kept_by_protection(desired, step)]
         kept, held_back = _guarded(desired, host, found, drafted, allowance, shrunk)
         refused.extend(held_back)
         steps.extend(kept if len(kept) == len(drafted) else _renumbered(kept, len(steps)))
@@ -167,8 +168,7 @@ def _steps(found: HostDifference, offset: int, known: Known) -> list[Step]:
         drafting.content(item)
     for item in found.items:
         drafting.push(item)
-    for release in found.releases:
-        drafting.release(release)
+    drafting.releases()
     for item in found.items:
         drafting.load(item)
     drafting.removals()
@@ -187,6 +187,7 @@ class _Drafting:
         """The step that brings an item's content."""
         self._checked: dict[ModelName, int] = {}
         self._released: dict[ModelName, int] = {}
+        self._to_release = {release.present.name: release for release in found.releases}
         self._uploaded: dict[object, int] = {}
         """The step that sends a blob, by its digest, or by the files of an archive."""
         self._fetched: set[Digest] = set()
@@ -205,6 +206,10 @@ class _Drafting:
         name = item.item.name
         if item.warmth is not None and item.warmth.state is State.DIFFERS and item.warmth.release_first is not None:
             self._released[name] = self._add(_unload(self._number(), self._host, item, item.warmth.release_first))
+        if item.state is State.DIFFERS and name in self._to_release:
+            # By another content it would be loaded anew, and the former one would stay for as long as it was asked to.
+            release = self._to_release.pop(name)
+            self._add(_unload(self._number(), self._host, item, release.present.listed, Reason.NO_LONGER_WARM))
         if item.state is State.DIFFERS:
             uploads = tuple(self._upload(item, blob) for blob in item.blobs)
             source = item.needs
@@ -247,14 +252,15 @@ class _Drafting:
             waits = tuple(sorted(n for n in (self._content.get(name), self._checked.get(name)) if n is not None))
             self._add(_push(self._number(), self._host, item, item.publish, waits, self._content.get(name)))
 
-    def release(self, release: Release) -> None:
-        present = release.present
-        self._add(
-            Step(
-                self._number(), self._host, present.name, present.listed, Action.RELEASE, Reason.NO_LONGER_WARM,
-                old=present.digest, new=present.digest, bytes_in=0, release=release.options,
-            )
-        )  # fmt: skip
+    def releases(self) -> None:
+        for name in sorted(self._to_release):
+            present, options = self._to_release[name].present, self._to_release[name].options
+            self._add(
+                Step(
+                    self._number(), self._host, present.name, present.listed, Action.RELEASE, Reason.NO_LONGER_WARM,
+                    old=present.digest, new=present.digest, bytes_in=0, release=options,
+                )
+            )  # fmt: skip
 
     def load(self, item: Difference) -> None:
         if item.warmth is None or item.warmth.state is not State.DIFFERS or item.state is State.BLOCKED:
@@ -368,10 +374,12 @@ def _push(
     )  # fmt: skip
 
 
-def _unload(number: int, host: HostName, item: Difference, listed: str) -> Step:
+def _unload(
+    number: int, host: HostName, item: Difference, listed: str, reason: Reason = Reason.OLD_CONTENT_WARM
+) -> Step:
     digest = item.present.digest if item.present else None
     return Step(
-        number, host, item.item.name, listed, Action.UNLOAD, Reason.OLD_CONTENT_WARM,
+        number, host, item.item.name, listed, Action.UNLOAD, reason,
         old=digest, new=digest, bytes_in=0, presumes=digest, item=item.item,
     )  # fmt: skip
 

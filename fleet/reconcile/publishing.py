@@ -22,23 +22,23 @@ def publishing(
     each model: the one that did it last, else the first by name that is seen and in service.
     """
     found: dict[HostName, dict[ModelName, Reason | None]] = {}
-    for name, (item, hosts) in _declared(desired, observations).items():
+    for name, hosts in _declared(desired, observations).items():
         last = remembered.pushed.get(name)
         host = last.host if last is not None and last.host in hosts else min(hosts)
-        found.setdefault(host, {})[name] = _reason(item, hosts[host], remembered, known)
+        found.setdefault(host, {})[name] = _reason(host, *hosts[host], remembered, known)
     return found
 
 
 def _declared(
     desired: Desired, observations: Mapping[HostName, Observation]
-) -> dict[ModelName, tuple[Item, dict[HostName, Observed]]]:
-    found: dict[ModelName, tuple[Item, dict[HostName, Observed]]] = {}
+) -> dict[ModelName, dict[HostName, tuple[Item, Observed]]]:
+    found: dict[ModelName, dict[HostName, tuple[Item, Observed]]] = {}
     for name in sorted(observations):
         observation, wanted = observations[name], desired.hosts[name]
         if not isinstance(observation, Observed) or wanted.host.suspended is not None:
             continue
         for item in to_push(wanted):
-            found.setdefault(item.name, (item, {}))[1][name] = observation
+            found.setdefault(item.name, {})[name] = item, observation
     return found
 
 
@@ -47,7 +47,7 @@ def to_push(wanted: HostDesired) -> tuple[Item, ...]:
     return tuple(item for item in wanted.items if item.push)
 
 
-def _reason(item: Item, observed: Observed, remembered: Remembered, known: Known) -> Reason | None:
+def _reason(host: HostName, item: Item, observed: Observed, remembered: Remembered, known: Known) -> Reason | None:
     """Why the registry does not have what the host has, or is to have; nothing where it has."""
     present = observed.models.get(item.name)
     if present is None:
@@ -55,6 +55,9 @@ def _reason(item: Item, observed: Observed, remembered: Remembered, known: Known
     served, last = known.served.get(item.name), remembered.pushed.get(item.name)
     made_from = fingerprint(item.source) if isinstance(item.source, Create) else ""
     pushed = last is not None and last.fingerprint == made_from
+    if last is not None and last.host == host and last.digest != present.digest:
+        # Made anew from the same inputs, over another base, and not published since.
+        pushed = False
     if served is None or (isinstance(served, Unpublished) and served.code is not Code.NOT_IN_REGISTRY):
         # It cannot be compared: what was published from the same inputs stands.
         return None if pushed else Reason.NOT_PUBLISHED

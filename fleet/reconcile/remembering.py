@@ -8,7 +8,8 @@ from fleet.codes import Code
 from fleet.errors import FleetError
 from fleet.manifest.item import Create, Desired, HostDesired, Item
 from fleet.names import HostName, ModelName
-from fleet.reconcile.difference import HostDifference
+from fleet.reconcile.backup import pending
+from fleet.reconcile.difference import HostDifference, State
 from fleet.reconcile.guard import items_of
 from fleet.reconcile.observed import Observed
 from fleet.reconcile.step import Plan
@@ -79,8 +80,17 @@ def _host(
         loaded={model: options for model, options in sorted(former.loaded.items()) if filtered or model in kept_warm},
         evidence=evidence,
         checked={name: each for name, each in former.checked.items() if name in observed.models},
-        borrowed=frozenset(name for name in former.borrowed if name in observed.models),
+        borrowed=frozenset(name for name in former.borrowed if _still_borrowed(name, found, observed)),
     )
+
+
+def _still_borrowed(name: ModelName, found: HostDifference, observed: Observed) -> bool:
+    """Whether something may still be there under the name that fleet has to take away."""
+    target = pending(name)
+    if target is None:
+        return name in observed.models
+    settled = any(each.item.name == target and each.state is State.AS_DESIRED for each in found.items)
+    return target in observed.models and not settled
 
 
 def adopted_evidence(item: Item, observed: Observed, revision: str) -> Evidence | None:

@@ -245,7 +245,9 @@ def match(saved: SavedPlan, fresh: Plan) -> Plan:
     ]
     if not then and now:
         # A person read that there was nothing to do, and there is.
-        moved += [f"{host}: {model}: was as desired, is {_words(steps)}" for (host, model), steps in sorted(now.items())]
+        moved += [
+            f"{host}: {model}: was as desired, is {_words(steps)}" for (host, model), steps in sorted(now.items())
+        ]
     if saved.name != fresh.name:
         moved.append(f"it is for the fleet `{saved.name}`, and this is `{fresh.name}`")
     if moved:

@@ -10,6 +10,9 @@ from fleet.reconcile.difference import Difference, Reason, State
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Plan
 
+_HELD = frozenset({Reason.EXPIRES_SOON, Reason.CHECKED_BESIDE})
+"""Reasons to load again what is in memory as it should be."""
+
 
 def unproven(made: Plan, after: Plan, results: Sequence[StepResult]) -> tuple[Failure, ...]:
     """What is otherwise in the last look than the steps that said `done` have it.
@@ -52,7 +55,7 @@ def _told(host: HostName, item: Difference, *, done: bool, was_warm: bool) -> It
         and item.state is not State.DIFFERS
         and warmth is not None
         and warmth.state is State.DIFFERS
-        and warmth.reason is not Reason.EXPIRES_SOON
+        and warmth.reason not in _HELD
     ):
         what = "was loaded" if done else "was in memory before this pass"
         yield Failure(

@@ -17,6 +17,7 @@ from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy,
 from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, HostDesired, Item, Message, Pull, Warm
 from fleet.names import Digest, HostName, ModelName
 from fleet.ollama.versions import Version
+from fleet.reconcile.backup import pending_of
 from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.content import content_hash
 from fleet.reconcile.inputs import fingerprint, inputs
@@ -264,7 +265,11 @@ def remembered(about: Mapping[str, Any]) -> Remembered:
                 {name(model): options for model, options in each.get("loaded", {}).items()},
                 {name(model): evidence(told) for model, told in each.get("evidence", {}).items()},
                 {name(model): checked(told) for model, told in each.get("checked", {}).items()},
-                frozenset(name(model) for model in each.get("borrowed", ())),
+                frozenset(name(model) for model in each.get("borrowed", ()))
+                | {
+                    pending_of(name(model), frozenset(map(digest, accepted)))
+                    for model, accepted in each.get("pending", {}).items()
+                },
             )
             for called, each in about.get("hosts", {}).items()
         },

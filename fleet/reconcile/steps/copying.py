@@ -9,7 +9,7 @@ from fleet.errors import HostAnswered
 from fleet.names import Digest, ModelName
 from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
-from fleet.reconcile.steps.session import Session, not_as_wanted
+from fleet.reconcile.steps.session import Session, SupersededError, not_as_wanted
 
 
 async def copy_alias(session: Session, step: Step) -> None:
@@ -20,6 +20,12 @@ async def copy_alias(session: Session, step: Step) -> None:
     source, present = models.get(step.source), models.get(step.model)
     if source is None:
         raise HostAnswered(f"the source `{step.source}` is gone", code=Code.SOURCE_NOT_THERE, status=404)
+    if step.new is not None and source.digest != step.new:
+        # What somebody else put there meanwhile was neither planned for nor checked.
+        raise SupersededError(
+            f"its source `{step.source}` was sha256:{step.new.short} when this was planned, and is"
+            f" sha256:{source.digest.short} now"
+        )
     if present is not None and present.digest == source.digest:
         return
 

@@ -7,7 +7,7 @@ from fleet.errors import HostAnswered, HostError
 from fleet.manifest.item import Pull
 from fleet.names import ModelName
 from fleet.ollama.versions import Capability, has
-from fleet.reconcile.backup import backup_of
+from fleet.reconcile.backup import backup_of, pending_of
 from fleet.reconcile.known import fixed
 from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
@@ -34,18 +34,19 @@ async def _only_accepted(session: Session, step: Step, source: Pull) -> None:
     free before is recorded first, and what such a run left is taken away.
     """
     host = session.desired.host
-    present = (await session.models()).get(step.model)
-    if present is not None and step.model in session.shared.borrowed(host) and not _accepted(step, present):
+    mark = pending_of(step.model, step.accepts or frozenset())
+    present = await session.still(step)
+    if present is not None and mark in session.shared.borrowed(host) and not _accepted(step, present):
         await drop(session, step, step.model, present.listed)
         present = None
     if present is None:
-        session.shared.memory.borrow(host.name, host.url, step.model)
+        session.shared.memory.borrow(host.name, host.url, mark)
     await replacing(session, step, lambda: _directly(session, step, source, was_free=present is None))
-    session.shared.memory.give_back(host.name, step.model)
+    session.shared.memory.give_back(host.name, mark)
 
 
 async def _directly(session: Session, step: Step, source: Pull, *, was_free: bool = False) -> None:
-    kept = (await session.models()).get(backup_of(step.model))
+    kept = (await session.models()).get(backup_of(step.model)) if step.accepts is not None else None
     if kept is not None and await _will_do(session, step, kept):
         await copy(session, step, kept, step.model, step.listed)
         return
@@ -67,6 +68,9 @@ async def _through(session: Session, step: Step, source: Pull, origin: ModelName
     borrowed = there is None or origin in session.shared.borrowed(host)
     if borrowed:
         session.shared.memory.borrow(host.name, host.url, origin)
+    elif there is not None and not await _will_do(session, step, there):
+        await _beside(session, step, source, there)
+        return
     try:
         listed = there.listed if there is not None else str(origin)
         if there is None or not await _will_do(session, step, there):
@@ -87,6 +91,27 @@ async def _through(session: Session, step: Step, source: Pull, origin: ModelName
         await _given_back(session, step, origin, quietly=False)
 
 
+async def _beside(session: Session, step: Step, source: Pull, there: Present) -> None:
+    """As `_through`, where the other name is somebody's and holds something else: that is there again afterwards."""
+    host, aside = session.desired.host, backup_of(there.name)
+    session.shared.memory.borrow(host.name, host.url, aside)
+    await copy(session, step, there, aside, str(aside))
+    try:
+        await session.transfer(step, lambda: session.client.pull(there.listed, insecure=source.insecure))
+        present = (await session.models()).get(there.name)
+        if present is None or await session.content(present, fresh=True) is None:
+            raise broken(step)
+        if not _accepted(step, present):
+            raise _another(session, step, source, present)
+        await replacing(session, step, lambda: copy(session, step, present, step.model, step.listed))
+    finally:
+        former = (await session.models()).get(aside)
+        if former is not None:
+            await copy(session, step, former, there.name, there.listed)
+            await drop(session, step, aside, former.listed)
+        session.shared.memory.give_back(host.name, aside)
+
+
 async def _given_back(session: Session, step: Step, origin: ModelName, *, quietly: bool) -> None:
     """The name that was used on the way is free again; where that fails, the next run finds it recorded."""
     try:
@@ -101,7 +126,7 @@ async def _given_back(session: Session, step: Step, origin: ModelName, *, quietl
 
 async def _will_do(session: Session, step: Step, there: Present) -> bool:
     """Whether what is there already is accepted and whole: a pull could only bring something else, if the tag moved."""
-    accepted = step.accepts is not None and there.digest in step.accepts and not there.remote
+    accepted = (step.accepts is None or there.digest in step.accepts) and not there.remote
     return accepted and await session.content(there, fresh=True) is not None
 
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
-from fleet.names import ModelName
-from fleet.reconcile.backup import backup_of
+from fleet.names import Digest, ModelName
+from fleet.reconcile.backup import backup_of, pending_of
 from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.copying import copy, drop
-from fleet.reconcile.steps.session import Session
+from fleet.reconcile.steps.session import Session, not_as_wanted
 
 
 async def replacing(session: Session, step: Step, change: Callable[[], Awaitable[None]]) -> None:
@@ -38,16 +38,38 @@ async def _kept(session: Session, step: Step) -> Present | None:
     models = await session.models()
     name = backup_of(step.model)
     present, backup = models.get(step.model), models.get(name)
+    if present is None and backup is None and step.presumes is not None and not _taken_away(session, step):
+        present = await session.still(step)
     if present is None or await session.content(present, fresh=True) is None:
         # A run that was killed may have left the last good one.
         return backup
     if backup is not None and step.accepts is not None and backup.digest in step.accepts:
         # What was accepted is not given up for what was not.
         return backup
+    if backup is not None and backup.digest != present.digest and _verified(session, step) == backup.digest:
+        # Nor what was verified for what a run brought that was killed before it could tell.
+        return backup
     if backup is None or backup.digest != present.digest:
         await copy(session, step, present, name, backup.listed if backup else str(name))
-        backup = (await session.models())[name]
+        backup = (await session.models()).get(name)
+        if backup is None:
+            raise not_as_wanted(f"`{name}` is not listed after the copy")
     return backup
+
+
+def _verified(session: Session, step: Step) -> Digest | None:
+    """What the name held when fleet proved it last, as far as that is recorded."""
+    host = session.desired.host
+    known = session.shared.memory.remembered().hosts.get(host.name)
+    evidence = known.evidence.get(step.model) if known is not None and known.url == host.url else None
+    return evidence.digest if evidence is not None else None
+
+
+def _taken_away(session: Session, step: Step) -> bool:
+    """Whether this very step removed what was there, since nobody had accepted it."""
+    return step.accepts is not None and pending_of(step.model, step.accepts) in session.shared.borrowed(
+        session.desired.host
+    )
 
 
 async def _put_back(session: Session, step: Step, backup: Present, error: HostError) -> None:

@@ -87,6 +87,16 @@ class Session:
     async def models(self) -> dict[ModelName, Present]:
         return dict((await self.listing()).models)
 
+    async def still(self, step: Step) -> Present | None:
+        """What the step's name holds just before it is changed; looked at twice where it seems to be gone, since a
+        listing can miss a model for an instant (`ollama-api.md` 4). Raises `SupersededError` where it really is.
+        """
+        present = (await self.models()).get(step.model)
+        if present is None and step.presumes is not None:
+            present = (await self.models()).get(step.model)
+            self.presume(step, present)
+        return present
+
     async def listed(self, step: Step) -> Present:
         """The step's model, which the host must list by now."""
         present = (await self.models()).get(step.model)

@@ -48,6 +48,10 @@ async def release(session: Session, step: Step) -> None:
     present = await session.listed(step)
     content = await session.content(present)
     options = step.release or {}
+    if await _runner(session, present, content) is None:
+        # It left by itself since this was planned: a load would bring it back.
+        session.shared.memory.forget_loaded(session.desired.host.name, step.model)
+        return
 
     async def once() -> None:
         await session.stop.heed(_loaded(session, present, content, SERVER_DEFAULT, options), session.settings.grace)
@@ -73,13 +77,10 @@ async def _loaded(
 
 async def _former(session: Session, present: Present, content: Content | None) -> frozenset[Runner]:
     """The runners that may be this model's under a digest which is not listed any more, if none is plainly its."""
-    models = await session.models()
-    running = runners(await session.client.ps())
-    contents = {name: session.contents.get(model.digest.hex) for name, model in models.items()}
-    contents[present.name] = content
-    now = Observed(session.before.host, session.version, models, running, contents)
+    now = await _memory(session, present, content)
     if runner_of(present.name, now) is not None:
         return frozenset()
+    models, running, contents = now.models, now.runners, now.contents
     listed = {model.listed: name for name, model in models.items()}
 
     def may_be(runner: Runner) -> bool:
@@ -89,6 +90,20 @@ async def _former(session: Session, present: Present, content: Content | None) -
         return content is not None and other is not None and other.weights == content.weights
 
     return frozenset(runner for runner in running if not now.by_digest(runner.digest) and may_be(runner))
+
+
+async def _runner(session: Session, present: Present, content: Content | None) -> Runner | None:
+    """What serves the model at this moment."""
+    return runner_of(present.name, await _memory(session, present, content))
+
+
+async def _memory(session: Session, present: Present, content: Content | None) -> Observed:
+    """The host's listing and memory as they are now, with what it showed of its models before."""
+    models = await session.models()
+    running = runners(await session.client.ps())
+    contents = {name: session.contents.get(model.digest.hex) for name, model in models.items()}
+    contents[present.name] = content
+    return Observed(session.before.host, session.version, models, running, contents)
 
 
 async def unload(session: Session, step: Step, listed: str, former: frozenset[Runner] = frozenset()) -> None:
