@@ -60,6 +60,10 @@ class Simulated:
     def heal(self, host: str) -> None:
         self._ask("DELETE", f"/hosts/{host}/faults")
 
+    def get(self, path: str) -> Any:
+        """Any other question to the control port."""
+        return self._ask("GET", path)
+
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Any other call of the control port."""
         return self._ask("POST", path, body)

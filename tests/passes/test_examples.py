@@ -35,7 +35,7 @@ def steps_of(run_fleet: FleetCommand, *arguments: str, environment: dict[str, st
 
 def test_there_is_no_example_that_nothing_runs() -> None:
     found = {path.relative_to(MANIFESTS).parts[0] for path in MANIFESTS.rglob("*.yaml")}
-    assert found == {*FOR_ONE_HOST, "sites", "tour"}
+    assert found == {*FOR_ONE_HOST, "airgap", "modelfiles", "sites", "tour"}
 
 
 @pytest.mark.parametrize("version", ["0.5.4", "0.32.15"])
@@ -45,6 +45,25 @@ def test_an_example_for_the_one_host_of_ollama_host(
 ) -> None:
     fleet = simulate(f"hosts: {{here: {{version: {version}}}}}")
     steps_of(run_fleet, "-f", str(MANIFESTS / name), environment={"OLLAMA_HOST": fleet.urls["here"]})
+
+
+def test_models_made_from_files_on_four_ages_of_servers(
+    run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
+) -> None:
+    scenario = MANIFESTS.parent / "scenarios/modelfiles.yaml"
+    fleet = simulate(scenario.read_text(encoding="utf-8"))
+    inventory = fleet.inventory(run_fleet.folder / "hosts.yaml")
+    steps_of(run_fleet, "-i", inventory, "-f", str(MANIFESTS / "modelfiles"))
+    oldest, newest = fleet.state("gpu-a")["models"], fleet.state("gpu-d")["models"]
+    assert newest.keys() - oldest.keys() == {"acme/rendered:latest", "acme/drafted:latest"}
+    for models in (oldest, newest):
+        assert models["acme/tiny:latest"]["digest"] == models["acme/tiny:fields"]["digest"], (
+            "two ways to write one model"
+        )
+        assert models["chat:latest"]["digest"] == models["acme/style:latest"]["digest"]
+    weights = {digest for host in fleet.urls for digest in fleet.uploads(host)}
+    assert len(weights) == 4
+    assert all(count == 1 for host in fleet.urls for count in fleet.uploads(host).values())
 
 
 def test_the_two_sites(run_fleet: FleetCommand, simulate: Callable[[str], Simulated]) -> None:

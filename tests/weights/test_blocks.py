@@ -208,5 +208,5 @@ def test_versions_of_one_path_are_not_mixed(tmp_path: Path) -> None:
         after = written(path, b"b" * 3 * SMALL)
         assert whole(reads, after) == b"b" * 3 * SMALL
         with pytest.raises(ChangedWeights):
-            next(blocks)
+            list(blocks)
     assert whole(reads, replace(after, key="c")) == b"b" * 3 * SMALL
