@@ -22,6 +22,8 @@ class Spent(NamedTuple):
     wall: float
     cpu: float = 0.0
     peak: int = 0
+    idle: int = 0
+    """The highest memory before the work began: imports and what they left behind."""
 
 
 def side(script: str, *arguments: str) -> list[str]:
@@ -51,21 +53,22 @@ def start(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[
 
 
 @contextmanager
+def serving(script: str, *arguments: str) -> Iterator[str]:
+    """What a server of this folder says once it listens, while the block runs."""
+    with subprocess.Popen(side(script, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline()
+        finally:
+            server.stdin.close()
+
+
+@contextmanager
 def canned_hosts(number: int) -> Iterator[list[int]]:
     """The ports of so many hosts with canned replies, while the block runs."""
     with ExitStack() as stack:
         ports: list[int] = []
         for _ in range(SERVERS):
-            server = stack.enter_context(
-                subprocess.Popen(
-                    side("canned.py", str(number // SERVERS)),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            assert server.stdin is not None
-            assert server.stdout is not None
-            stack.callback(server.stdin.close)
-            ports += json.loads(server.stdout.readline())
+            ports += json.loads(stack.enter_context(serving("canned.py", str(number // SERVERS))))
         yield ports

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def spent() -> Iterator[None]:
-    """Prints CPU and wall time of the block in seconds, and the highest memory of the process so far in bytes."""
+    """Prints CPU and wall time of the block in seconds, and the highest memory of the process before it and at its end
+    in bytes.
+    """
     before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     yield
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     unit = 1 if sys.platform == "darwin" else 1024
-    print(json.dumps({"cpu": cpu, "wall": wall, "peak": after.ru_maxrss * unit}))
+    print(json.dumps({"cpu": cpu, "wall": wall, "peak": after.ru_maxrss * unit, "idle": before.ru_maxrss * unit}))
