@@ -9,15 +9,17 @@ BENCH := $(VENV)/.bench
 FUZZ := $(VENV)/.fuzz
 WORKERS ?= 2
 SECONDS ?= 60
+EXAMPLES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint contracts types unit bench fuzz lock clean
+.PHONY: help demo test format lint contracts types unit bench fuzz histories lock clean
 
 help:
 	@echo 'make demo    show fleet on three simulated hosts'
 	@echo 'make test    format, lint, import contracts, types, tests with coverage'
 	@echo 'make bench   speed, as ratios measured side by side'
 	@echo 'make fuzz    readers of foreign files on made-up ones, SECONDS=60 for each'
+	@echo 'make histories many random histories of a host, EXAMPLES=500 for each version of servers'
 	@echo 'make format  write the code as `make test` wants it'
 	@echo 'make lock    pin the dependencies anew'
 
@@ -70,6 +72,10 @@ bench: $(BENCH)
 
 fuzz: $(FUZZ)
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
+
+histories: $(READY)
+	TESTS=long EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet \
+		tests/passes/test_histories.py tests/passes/test_each_input.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
