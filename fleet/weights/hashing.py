@@ -6,18 +6,23 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Event
 from typing import Protocol
 
 from fleet.names import Digest
 from fleet.weights.faults import ChangedWeights, InvalidFiles, InvalidWeights
 from fleet.weights.local import LocalFile, Stamp
-from fleet.weights.unchanged import ensure_unchanged, read_at, unchanged
+from fleet.weights.reading import ahead, in_turn
+from fleet.weights.unchanged import ensure_unchanged, unchanged
 
 BLOCK = 256 << 10
 """What fits into a core's own cache: less costs calls, more costs misses."""
+AHEAD_BLOCK = 1 << 20
+"""Where a thread reads ahead: less costs more in handing blocks over than in misses."""
+_LARGE = 64 << 20
 SETTLED = 2_000_000_000
 """Nanoseconds. A file that was written to more recently could be written to again without its times showing it."""
 
@@ -45,20 +50,22 @@ def settled(stamp: Stamp, now: int) -> bool:
     return now - max(stamp.mtime_ns, stamp.ctime_ns) >= SETTLED
 
 
-def digest_of(file: LocalFile, *, told: Callable[[int], None] | None = None, stop: Event | None = None) -> Digest:
-    """Reads the whole file. `told` is called with bytes hashed since the last call, in this thread.
+def digest_of(
+    file: LocalFile, *, told: Callable[[int], None] | None = None, stop: Event | None = None, spare: bool = False
+) -> Digest:
+    """Reads the whole file. `told` is called with bytes hashed since the last call, in this thread. `spare`: a core has
+    nothing else to do, and may read ahead.
 
     Raises `ChangedWeights` where it is not what was looked into, or another one at the end; `InvalidWeights` where it
     cannot be read; `Stopped` soon after `stop` is set.
     """
-    hashed, buffer = hashlib.sha256(), bytearray(BLOCK)
-    view = memoryview(buffer)
+    hashed = hashlib.sha256()
     done = untold = 0
-    with unchanged(file) as descriptor:
-        while size := read_at(descriptor, buffer, done):
-            hashed.update(view[:size])
-            done += size
-            untold += size
+    with unchanged(file) as descriptor, closing(_blocks(file, descriptor, spare=spare)) as blocks:
+        for block in blocks:
+            hashed.update(block)
+            done += len(block)
+            untold += len(block)
             if told is not None and (untold >= _TOLD_EVERY or done >= file.stamp.size):
                 told(untold)
                 untold = 0
@@ -70,6 +77,10 @@ def digest_of(file: LocalFile, *, told: Callable[[int], None] | None = None, sto
     if done != file.stamp.size:
         raise ChangedWeights
     return Digest(hashed.hexdigest())
+
+
+def _blocks(file: LocalFile, descriptor: int, *, spare: bool) -> Generator[memoryview, None, None]:
+    return ahead(descriptor, AHEAD_BLOCK) if spare and file.stamp.size >= _LARGE else in_turn(descriptor, BLOCK)
 
 
 async def hash_files(
@@ -121,12 +132,13 @@ async def _in_threads(files: list[LocalFile], progress: Progress | None) -> list
 
     def work(file: LocalFile) -> Digest | InvalidWeights:
         try:
-            return digest_of(file, told=lambda size: told(file, size), stop=stop)
+            return digest_of(file, told=lambda size: told(file, size), stop=stop, spare=spare)
         except InvalidWeights as fault:
             return fault
         except Stopped:
             return InvalidWeights("not hashed: it was given up")  # nobody sees this
 
+    spare = 2 * len(files) <= _cores()
     pool = ThreadPoolExecutor(min(len(files), _cores()), thread_name_prefix="hash")
     try:
         return await asyncio.gather(*(loop.run_in_executor(pool, work, file) for file in files))
