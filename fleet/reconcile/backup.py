@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from fleet.names import DEFAULT_REGISTRY, DEFAULT_TAG, Digest, ModelName
 
@@ -12,6 +13,7 @@ _TOLD_APART = 12
 _PENDING = "pending-"
 
 
+@lru_cache(maxsize=65536)
 def backup_of(name: ModelName) -> ModelName:
     """`fleet-backup/<model>-<12 hex of the full name>`, the model cut to what a name may have."""
     mark = hashlib.sha256(name.key.encode()).hexdigest()[:_TOLD_APART]
@@ -34,4 +36,4 @@ def pending(mark: ModelName) -> ModelName | None:
 
 def is_backup(name: ModelName) -> bool:
     """Whether the name is kept for fleet's own use."""
-    return name.registry.lower() == DEFAULT_REGISTRY and name.namespace.lower() == NAMESPACE
+    return name.namespace.lower() == NAMESPACE and name.registry.lower() == DEFAULT_REGISTRY

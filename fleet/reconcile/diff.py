@@ -50,15 +50,20 @@ def difference(
     items = {item.name: item for item in desired.items}
     found: dict[ModelName, Difference] = {}
     disk = Disk(desired, observed)
+    host = _Host(observed, items, gone, found, remembered, known)
     for item in in_order(items):
-        stands = _Host(observed, items, gone, found, remembered, known).stands(item)
-        found[item.name] = _published(disk.held(stands), publishing or {})
-    warm = warmths(found, observed, desired.host.capacity, remembered.loaded, gone)
+        stands = disk.held(host.stands(item))
+        found[item.name] = _published(stands, publishing) if publishing else stands
+    absent = [one.exact for one in desired.absent if one.exact is not None]
+    left = leftovers(found, observed, remembered.borrowed, absent)
+    # A runner can still be known by what is left over, and no longer once that has gone.
+    leaving = gone | {each.present.name for each in left}
+    warm = warmths(found, observed, desired.host.capacity, remembered.loaded, leaving)
     return HostDifference(
         desired.host.name,
         tuple(replace(found[name], warmth=warm[name]) if name in warm else found[name] for name in sorted(found)),
         tuple(_removal(desired, observed, gone, name) for name in sorted(gone)) + _colliding(desired, observed),
-        leftovers(found, observed, remembered.borrowed, [one.exact for one in desired.absent if one.exact is not None]),
+        left,
         releases(found, observed, remembered.loaded, gone, known.release_to, undeclared=alone),
     )
 
@@ -81,17 +86,17 @@ def in_order(items: Mapping[ModelName, Item]) -> tuple[Item, ...]:
             chain.append(item)
             needed = needs(item)
             item = items.get(needed) if needed is not None else None
-        ordered.update((each.name, each) for each in reversed(chain))
+        for each in reversed(chain):
+            ordered[each.name] = each
     return tuple(ordered.values())
 
 
 def needs(item: Item) -> ModelName | None:
     """The base of a create, the source of an alias."""
-    if isinstance(item.source, Create):
-        return item.source.base
-    if isinstance(item.source, Alias):
-        return item.source.source
-    return None
+    source = item.source
+    if isinstance(source, Pull):
+        return None
+    return source.source if isinstance(source, Alias) else source.base
 
 
 class _Host:
@@ -120,7 +125,7 @@ class _Host:
             return Difference(item, present, State.BLOCKED, blocked=blocked, needs=needs(item))
         source = item.source
         if isinstance(source, Pull):
-            stands = replace(self._pulled(item, source, present), accepts=self.known.accepted(item, source))
+            stands = self._pulled(item, source, present)
         elif isinstance(source, Alias):
             stands = self._copied(item, source, present)
         else:
@@ -179,36 +184,43 @@ class _Host:
 
     def _pulled(self, item: Item, pull: Pull, present: Present | None) -> Difference:
         accepted = self.known.accepted(item, pull)
-        as_served = has(self.observed.version, Capability.PULL_KEEPS_BYTES)
-        wants = self.known.expected(item, pull, as_served=as_served)
-        differing: tuple[Change, ...] = ()
         if present is None:
             reason = Reason.MISSING
         elif self._broken(item.name):
             reason = Reason.BROKEN
         elif accepted is not None and present.digest not in accepted:
             reason = Reason.DIGEST_DIFFERS
+        else:
+            trouble = self._not_compared(item, pull)
+            return Difference(item, present, State.AS_DESIRED, trouble=trouble, accepts=accepted)
+        image = self.known.image(asked(item, pull))
+        as_served = has(self.observed.version, Capability.PULL_KEEPS_BYTES)
+        wants = self.known.expected(item, image, accepted, as_served=as_served)
+        differing: tuple[Change, ...] = ()
+        if reason is Reason.DIGEST_DIFFERS and present is not None and accepted is not None:
             to = wants or _one(pull, accepted)
             differing = (Change("digest", f"sha256:{present.digest.short}", f"sha256:{to.short}"),)
-        else:
-            return Difference(item, present, State.AS_DESIRED, trouble=self._not_compared(item, pull))
         held = self._under_other_name(item, pull, accepted)
         if held is not None:
-            fetch: Fetch | None = Fetch(frozenset({held}), {})
-            return Difference(item, present, State.DIFFERS, reason, differing, wants=held, fetch=fetch)
-        image = self.known.image(asked(item, pull))
-        if image is not None and accepted is not None and fixed(pull) and not accepted & image.digests:
-            return Difference(item, present, State.BLOCKED, blocked=self._moved(item, pull, accepted, image))
-        fetch = None if image is None else Fetch(image.digests, self._missing(image))
-        return Difference(item, present, State.DIFFERS, reason, differing, wants=wants, fetch=fetch)
+            wants, fetch = held, Fetch(frozenset({held}), {})
+        elif image is None:
+            fetch = None
+        elif accepted is not None and fixed(pull) and not accepted & image.digests:
+            moved = self._moved(item, pull, accepted, image)
+            return Difference(item, present, State.BLOCKED, blocked=moved, accepts=accepted)
+        else:
+            fetch = Fetch(image.digests, self._missing(image))
+        return Difference(item, present, State.DIFFERS, reason, differing, wants=wants, fetch=fetch, accepts=accepted)
 
     def _under_other_name(self, item: Item, pull: Pull, accepted: frozenset[Digest] | None) -> Digest | None:
         """The accepted content, where the host lists it under the name that is pulled in place of the declared one, or
         as the backup: a killed run may have left it, and its tag may have moved since.
         """
+        if accepted is None:
+            return None
         name = backup_of(item.name) if pull.origin is None else pull.origin
         found = self.observed.models.get(name)
-        if found is None or found.remote or accepted is None or found.digest not in accepted:
+        if found is None or found.remote or found.digest not in accepted:
             return None
         return found.digest
 

@@ -36,6 +36,8 @@ def _obstacles(item: Item, create: Create, version: Version) -> Iterator[Blocked
     if unknown:
         names = ", ".join(f"`{name}`" for name in unknown)
         yield Blocked(Code.PARAMETER_UNKNOWN_HERE, f"Ollama {version} does not know {names}")
+    if has(version, Capability.CREATE_FIELDS):
+        return
     try:
         request(create, str(item.name), None if create.base is None else str(create.base), version)
     except NotExpressibleError as fault:

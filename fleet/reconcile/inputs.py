@@ -49,7 +49,7 @@ def _worked(create: Create) -> _Worked:
     known = _worked_out.get(id(create))
     if known is None:
         made_from = dict(sorted(_inputs(create)))
-        hashed = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+        hashed = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
         if len(_worked_out) >= _MOST:
             _worked_out.clear()
         known = _worked_out[id(create)] = _Worked(create, made_from, f"{_FORMAT}:{hashed}")
@@ -97,7 +97,8 @@ def _inputs(create: Create) -> Iterator[tuple[str, str]]:
     if create.base is not None:
         yield "from", str(create.base).lower()
     for kind, files in (("files", create.files), ("adapters", create.adapters), ("drafts", create.drafts)):
-        yield from _files(kind, files)
+        if files:
+            yield from _files(kind, files)
     for field in ("quantize", "draft_quantize", "renderer", "parser", "requires"):
         value: str | None = getattr(create, field)
         if value is not None:
@@ -130,8 +131,8 @@ def _digest(file: LocalFile) -> str:
 
 def _number(value: object) -> str:
     """`1` and `1.0` are one value to a server."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, float):
+        return repr(int(value) if value.is_integer() else value)
     return json.dumps(value)
 
 

@@ -41,6 +41,8 @@ class Known:
 
         A pin stands above everything; else the lock file or the registry tells, by what the entry follows.
         """
+        if pull.pin is None and pull.update is Update.MISSING:
+            return None
         served = self.image(asked(item, pull))
         if pull.pin is not None:
             return self._forms_of(pull.pin, served, self.locked.get(item.name))
@@ -51,16 +53,18 @@ class Known:
             return served.digests
         return None
 
-    def expected(self, item: Item, pull: Pull, *, as_served: bool) -> Digest | None:
-        """The digest that a host is going to list, which keeps what it pulls `as_served` or writes it anew (4.2);
-        nothing where that form of it is not known.
+    def expected(
+        self, item: Item, served: Image | None, accepted: frozenset[Digest] | None, *, as_served: bool
+    ) -> Digest | None:
+        """The digest that a host is going to list of what is `served`, if it is among the `accepted`. The host keeps
+        what it pulls `as_served` or writes it anew (4.2); nothing where that form of it is not known.
         """
-        accepted = self.accepted(item, pull)
-        served, locked = self.image(asked(item, pull)), self.locked.get(item.name)
-        for found in (served, None if accepted is None else locked):
-            if found is not None and (accepted is None or accepted & found.digests):
+        if accepted is None:
+            return None if served is None else served.raw if as_served else served.normalised
+        for found in (served, self.locked.get(item.name)):
+            if found is not None and accepted & found.digests:
                 return found.raw if as_served else found.normalised
-        return next(iter(accepted)) if accepted is not None and len(accepted) == 1 else None
+        return next(iter(accepted)) if len(accepted) == 1 else None
 
     def _forms_of(self, pin: Digest, served: Image | None, locked: Locked | None) -> frozenset[Digest]:
         forms = frozenset({pin}) | self.forms.get(pin, frozenset())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fleet.codes import Code
 from fleet.manifest.item import Pull
 from fleet.names import ModelName
-from fleet.reconcile.backup import backup_of, pending_of
+from fleet.reconcile.backup import backup_of, is_backup, pending_of
 from fleet.reconcile.difference import Difference, Leftover, State
 from fleet.reconcile.observed import Observed
 
@@ -37,10 +37,13 @@ def _leftovers(
         backup = observed.models.get(backup_of(name))
         if backup is not None and name not in observed.models:
             yield Leftover(backup, f"the former `{name}`, which must be gone")
-    for name, item in items.items():
-        backup = observed.models.get(backup_of(name))
-        if backup is not None and item.state in _SETTLED and item.trouble is None:
-            yield Leftover(backup, f"the former `{name}`, kept while it was replaced")
+    if any(is_backup(name) for name in observed.models):
+        for name, item in items.items():
+            backup = observed.models.get(backup_of(name))
+            if backup is not None and item.state in _SETTLED and item.trouble is None:
+                yield Leftover(backup, f"the former `{name}`, kept while it was replaced")
+    if not borrowed:
+        return
     # A step that still pulls under such a name uses it, and gives it back.
     used = {
         item.item.source.origin
@@ -48,9 +51,10 @@ def _leftovers(
         if isinstance(item.item.source, Pull) and item.state is State.DIFFERS
     }
     for name, item in items.items():
+        if item.blocked is None or item.blocked.code is not Code.PIN_NOT_SERVED:
+            continue
         present, accepts = item.present, item.accepts
-        moved = item.blocked is not None and item.blocked.code is Code.PIN_NOT_SERVED
-        if not moved or present is None or accepts is None or present.digest in accepts:
+        if present is None or accepts is None or present.digest in accepts:
             continue
         if pending_of(name, accepts) in borrowed:
             yield Leftover(present, "pulled by a run that was killed before it could take it back")

@@ -16,7 +16,7 @@ from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile import guard
 from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.diff import difference, needs
-from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, State
+from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, State, Warmth
 from fleet.reconcile.inputs import fingerprint as inputs_fingerprint
 from fleet.reconcile.known import Known
 from fleet.reconcile.making import inputs_of_load
@@ -75,7 +75,7 @@ def plan(
         if host.host.suspended is not None:
             continue
         blocked.extend(_blocked(found))
-        drafted = _steps(found, len(steps), known)
+        drafted = _steps(found, len(steps))
         emptied = guard.emptied(host, observation, before, drafted, accepted=name in allowance.emptied)
         if emptied is not None:
             refused.append(emptied)
@@ -161,16 +161,18 @@ def _guarded(
     return steps, refused
 
 
-def _steps(found: HostDifference, offset: int, known: Known) -> list[Step]:
+def _steps(found: HostDifference, offset: int) -> list[Step]:
     """The steps of one host, numbered after `offset`."""
-    drafting = _Drafting(found, offset, known)
+    drafting = _Drafting(found, offset)
     for item in _by_depth(found):
         drafting.content(item)
     for item in found.items:
-        drafting.push(item)
+        if item.publish is not None:
+            drafting.push(item, item.publish)
     drafting.releases()
     for item in found.items:
-        drafting.load(item)
+        if item.warmth is not None:
+            drafting.load(item, item.warmth)
     drafting.removals()
     return drafting.steps
 
@@ -178,11 +180,10 @@ def _steps(found: HostDifference, offset: int, known: Known) -> list[Step]:
 class _Drafting:
     """The steps of one host as they are found to be needed, with what each item's later steps have to wait for."""
 
-    def __init__(self, found: HostDifference, offset: int, known: Known) -> None:
+    def __init__(self, found: HostDifference, offset: int) -> None:
         self._found = found
         self._host = found.host
         self._offset = offset
-        self._known = known
         self._content: dict[ModelName, int] = {}
         """The step that brings an item's content."""
         self._checked: dict[ModelName, int] = {}
@@ -211,23 +212,16 @@ class _Drafting:
             release = self._to_release.pop(name)
             self._add(_unload(self._number(), self._host, item, release.present.listed, Reason.NO_LONGER_WARM))
         if item.state is State.DIFFERS:
-            uploads = tuple(self._upload(item, blob) for blob in item.blobs)
+            waits = [self._upload(item, blob) for blob in item.blobs]
             source = item.needs
-            before = [self._content.get(source)] if source is not None else []
-            if isinstance(item.item.source, Alias) and source is not None:
-                before.append(self._checked.get(source))
-            waits = tuple(sorted({number for number in (*uploads, *before) if number is not None}))
-            self._content[name] = self._add(
-                _content(
-                    self._number(),
-                    self._host,
-                    item,
-                    waits,
-                    self._content.get(source) if source else None,
-                    self._known,
-                    self._fetch(item),
-                )
-            )
+            made = self._content.get(source) if source is not None else None
+            if made is not None:
+                waits.append(made)
+            if source is not None and source in self._checked and isinstance(item.item.source, Alias):
+                waits.append(self._checked[source])
+            before = tuple(sorted(set(waits))) if waits else ()
+            step = _content(self._number(), self._host, item, before, made, self._fetch(item))
+            self._content[name] = self._add(step)
         if item.unchecked and item.state is not State.BLOCKED:
             self._checked[name] = self._add(_check(self._number(), self._host, item, self._content.get(name)))
 
@@ -246,11 +240,11 @@ class _Drafting:
         self._fetched |= new
         return sum(item.fetch.missing[layer] for layer in new)
 
-    def push(self, item: Difference) -> None:
-        if item.publish is not None and item.state is not State.BLOCKED:
+    def push(self, item: Difference, reason: Reason) -> None:
+        if item.state is not State.BLOCKED:
             name = item.item.name
             waits = tuple(sorted(n for n in (self._content.get(name), self._checked.get(name)) if n is not None))
-            self._add(_push(self._number(), self._host, item, item.publish, waits, self._content.get(name)))
+            self._add(_push(self._number(), self._host, item, reason, waits, self._content.get(name)))
 
     def releases(self) -> None:
         for name in sorted(self._to_release):
@@ -262,13 +256,13 @@ class _Drafting:
                 )
             )  # fmt: skip
 
-    def load(self, item: Difference) -> None:
-        if item.warmth is None or item.warmth.state is not State.DIFFERS or item.state is State.BLOCKED:
+    def load(self, item: Difference, warmth: Warmth) -> None:
+        if warmth.state is not State.DIFFERS or item.state is State.BLOCKED:
             return
         name = item.item.name
         content = self._content.get(name)
         before = tuple(sorted(n for n in (content, self._released.get(name)) if n is not None))
-        self._add(_load(self._number(), self._host, item, before, content))
+        self._add(_load(self._number(), self._host, item, warmth, before, content))
 
     def removals(self) -> None:
         """Last, and only if all before them succeeded."""
@@ -306,7 +300,7 @@ def _by_depth(found: HostDifference) -> list[Difference]:
             count, needed = count + 1, needs(by_name[needed].item)
         return count
 
-    return sorted(found.items, key=lambda d: (depth(d), d.item.name.key))
+    return sorted(found.items, key=depth)
 
 
 def _content(
@@ -315,7 +309,6 @@ def _content(
     item: Difference,
     waits: tuple[int, ...],
     source_step: int | None,
-    known: Known,
     fetched: int | None,
 ) -> Step:
     """Pull, create or copy: what brings the item's content."""
@@ -323,7 +316,8 @@ def _content(
     old = item.present.digest if item.present else None
     listed = item.present.listed if item.present else str(item.item.name)
     reason = item.reason or Reason.MISSING
-    action = Action.CREATE if isinstance(source, Create) else Action.COPY if isinstance(source, Alias) else Action.PULL
+    made = isinstance(source, Create)
+    action = Action.PULL if isinstance(source, Pull) else Action.CREATE if made else Action.COPY
     # A copy's content is its source's, known now or after the step that brings that; a pull's is what the registry
     # told; others tell once they are there.
     after = source_step if action is Action.COPY else None if item.wants is not None else number
@@ -333,7 +327,7 @@ def _content(
         bytes_in=fetched if action is Action.PULL else 0, presumes=old, needs=waits,
         changes=item.changes, source=item.needs or _origin(item), item=item.item,
         inputs=inputs_fingerprint(source) if isinstance(source, Create) else None,
-        accepts=known.accepted(item.item, source) if isinstance(source, Pull) else None,
+        accepts=item.accepts,
     )  # fmt: skip
 
 
@@ -384,16 +378,17 @@ def _unload(
     )  # fmt: skip
 
 
-def _load(number: int, host: HostName, item: Difference, before: tuple[int, ...], content: int | None) -> Step:
-    warmth = item.warmth
-    warm = warmth.kept if warmth and warmth.kept else item.item.warm
+def _load(
+    number: int, host: HostName, item: Difference, warmth: Warmth, before: tuple[int, ...], content: int | None
+) -> Step:
+    warm = warmth.kept or item.item.warm
     digest = item.present.digest if item.present else None
     return Step(
         number, host, item.item.name, item.present.listed if item.present else str(item.item.name), Action.LOAD,
-        (warmth.reason if warmth else None) or Reason.NOT_WARM,
+        warmth.reason or Reason.NOT_WARM,
         old=digest, new=digest if content is None else None, new_after=content, bytes_in=0,
         presumes=digest if content is None else None, needs=before,
-        changes=warmth.changes if warmth else (), item=replace(item.item, warm=warm), inputs=inputs_of_load(warm) if warm else None,
+        changes=warmth.changes, item=replace(item.item, warm=warm), inputs=inputs_of_load(warm) if warm else None,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from fleet.manifest.item import Alias, Create, HostDesired, Item
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
-from fleet.reconcile.backup import backup_of
+from fleet.reconcile.backup import backup_of, is_backup
 from fleet.reconcile.created import recorded
 from fleet.reconcile.observed import Content, Present, Runner
 from fleet.state.evidence import Evidence
@@ -19,7 +19,6 @@ from fleet.state.evidence import Evidence
 def removals(desired: HostDesired, models: Mapping[ModelName, Present]) -> frozenset[ModelName]:
     """The listed names that must be gone: an exact entry of any kind beats a glob, and cloud stubs match none."""
     declared = {item.name for item in desired.items}
-    declared |= {backup_of(name) for name in declared}
     gone: set[ModelName] = set()
     for absent in desired.absent:
         if absent.exact is not None:
@@ -29,7 +28,10 @@ def removals(desired: HostDesired, models: Mapping[ModelName, Present]) -> froze
             gone.update(
                 name
                 for name, present in models.items()
-                if name not in declared and not present.remote and matches(absent.pattern.text, name)
+                if name not in declared
+                and not present.remote
+                and matches(absent.pattern.text, name)
+                and not (is_backup(name) and any(backup_of(each) == name for each in declared))
             )
     return frozenset(gone)
 
