@@ -77,6 +77,8 @@ class Listener:
         self._config.timeout_keep_alive = _IDLE_SECONDS
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
+        self._kept: dict[str, socket.socket] = {}
+        """By address: bound as well, so that the port goes to nobody else while nothing listens."""
         self.port = port
         """The port in use: if 0 was asked for, known after `open`, and kept from then on."""
 
@@ -89,14 +91,24 @@ class Listener:
         loop = asyncio.get_running_loop()
         for address in self._addresses:
             try:
-                opened = _listening_socket(address, self.port)
+                opened = self._bound(address)
             except OSError:
                 if not self._servers:
                     raise
                 continue
-            self.port = opened.getsockname()[1]
             server = await loop.create_server(self._protocol, sock=opened, backlog=_BACKLOG)
             self._servers.append(server)
+
+    def _bound(self, address: str) -> socket.socket:
+        opened = _bound_socket(address, self.port)
+        self.port = opened.getsockname()[1]
+        if address not in self._kept:
+            try:
+                self._kept[address] = _bound_socket(address, self.port)
+            except OSError:
+                opened.close()
+                raise
+        return opened
 
     @property
     def is_open(self) -> bool:
@@ -113,6 +125,13 @@ class Listener:
                 transport.abort()
 
     async def close(self) -> None:
+        """Stops listening for good: the port is free for others."""
+        await self.pause()
+        for kept in self._kept.values():
+            kept.close()
+        self._kept.clear()
+
+    async def pause(self) -> None:
         """Stops listening and breaks what is open. Requests in work are told and, if they go on, cancelled."""
         for server in self._servers:
             server.close()
@@ -136,7 +155,7 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
         logger.disabled = silenced
 
 
-def _listening_socket(address: str, port: int) -> socket.socket:
+def _bound_socket(address: str, port: int) -> socket.socket:
     """A socket made by hand with its protocol named: asyncio switches Nagle off only for those."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -218,6 +218,9 @@ class MemoryListener:
             self._network.drop(place)
 
     async def close(self) -> None:
+        await self.pause()
+
+    async def pause(self) -> None:
         self.is_open = False
         for place in self._places:
             self._network.close(place)

@@ -22,6 +22,8 @@ class Port(Protocol):
 
     async def close(self) -> None: ...
 
+    async def pause(self) -> None: ...
+
     def drop_connections(self) -> None: ...
 
 
@@ -45,7 +47,7 @@ class RunningHost:
 
     async def down(self) -> None:
         """Closes the port: connections are refused until `up`."""
-        await self.listener.close()
+        await self.listener.pause()
 
     async def up(self) -> None:
         await self.listener.open()

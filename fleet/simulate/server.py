@@ -34,7 +34,7 @@ from fleet.simulate.scenario import FurtherRegistrySpec, HostSpec, ModelSpec, Of
 from fleet.simulate.versions import Capability
 
 _REGISTRY_ADDRESSES = ("127.0.0.1", "::1", "localhost")
-_FILES_PER_HOST = 8
+_FILES_PER_HOST = 9
 _FILES_BESIDES = 1024
 
 
@@ -112,8 +112,8 @@ class Simulation:
         await self._stack.aclose()
 
     async def _open(self, listener: Port) -> None:
-        await listener.open()
         self._stack.push_async_callback(listener.close)
+        await listener.open()
 
     @property
     def registry_name(self) -> str:

@@ -120,8 +120,8 @@ def test_a_model_is_made_anew_for_each_changed_input_and_for_nothing_else(
             if each.made and each.does is None:
                 assert after[host]["acme/made:latest"] != before[host]["acme/made:latest"], host
         assert course.steps() == {}
-    with _upgraded(simulation, tried):
-        assert course.steps() == {}
+        with _upgraded(simulation, tried):
+            assert course.steps() == {}
 
 
 class Course:
@@ -230,6 +230,7 @@ def _upgraded(before: Simulation, tried: Mapping[str, Tried]) -> Iterator[None]:
     with serving(parse_scenario(f"hosts:\n{hosts}")) as after:
         for name, host in after.hosts.items():
             former = before.hosts[name]
+            Simulated(before).post(f"/hosts/{name}/down")
             host.listener.port = former.listener.port
             for model, stored, _ in former.engine.store.listed():
                 host.engine.store.write(model, stored.raw)

@@ -29,10 +29,12 @@ def test_a_port_is_chosen_kept_and_opened_again() -> None:
         await listener.open()
         port = listener.port
         assert await get(port) == "hello"
-        await listener.close()
+        await listener.pause()
         assert not listener.is_open
         with pytest.raises(httpx2.ConnectError):
             await get(port)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
         await listener.open()
         await listener.open()
         assert (listener.port, listener.is_open) == (port, True)
