@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 PIECE = 1 << 20
-HASHED = 1 << 18
-"""What fits into a core's own cache."""
 RECORD = 1 << 14
 HEAD = 5
 """Bytes before each record of TLS: its kind, a version, and two for its size."""
@@ -127,7 +125,7 @@ def serve(connection: socket.socket, context: ssl.SSLContext | None, hashing: bo
 
 
 def take(talk: Plain | Secure, update: Callable[[memoryview], None] | None) -> None:
-    piece = bytearray(PIECE if update is None else HASHED)
+    piece = bytearray(PIECE)
     view = memoryview(piece)
     have = 0
     while (end := piece.find(b"\r\n\r\n", 0, have)) < 0:
