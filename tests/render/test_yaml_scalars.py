@@ -22,7 +22,7 @@ TEXTS = st.one_of(
 def written(text: str) -> str:
     """The text as key, value, list item and value within a list item, each followed by something."""
     return (
-        f"outer:\n  {one_line(text)}: after\n  value: {scalar(text, 2)}\n  # a comment\n  list:\n    - {scalar(text, 4)}\n"
+        f"outer:\n  keys:\n    {one_line(text)}: after\n  value: {scalar(text, 2)}\n  # a comment\n  list:\n    - {scalar(text, 4)}\n"
         f"    - key: x\n      inner: {scalar(text, 6)}\n    - last\n  end: {scalar(text, 2)}\n"
     )
 
@@ -58,7 +58,7 @@ def test_every_text_comes_back_as_it_was(text: str) -> None:
     assert faults.found == []
     assert isinstance(read, Mapping)
     expected = {
-        text: "after",
+        "keys": {text: "after"},
         "value": text,
         "list": [text, {"key": "x", "inner": text}, "last"],
         "end": text,
