@@ -68,6 +68,7 @@ class Database:
         Raises `StateError`, also for a file of a newer fleet, and `Damaged`.
         """
         with self._turn, self._told():
+            self._let_go_of_another()
             if self._writer is not None:
                 with transaction(self._writer, "BEGIN"):
                     yield self._writer
@@ -88,6 +89,7 @@ class Database:
         Raises `StateError`, also for a file of a newer fleet, and `Damaged` for damage that shows only now.
         """
         with self._turn, self._told():
+            self._let_go_of_another()
             if self._writer is None:
                 self._writer = self._opened()
                 # Closed with its owner, so that whoever forgets to close leaves nothing behind either.
@@ -111,6 +113,17 @@ class Database:
             if self._closer is not None:
                 self._closer()
             self._writer = self._closer = None
+
+    def _let_go_of_another(self) -> None:
+        """Closes a file that was set aside or deleted since it was opened: what went there would be lost."""
+        if self._writer is None:
+            return
+        try:
+            same = _identity(self.path.lstat()) == self._opened_file
+        except FileNotFoundError:
+            same = False
+        if not same:
+            self.close()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from pathlib import Path
 
 from fleet.codes import Code
 from fleet.errors import FleetError
+
+_CODE = re.compile("%((?:0[0-9a-f]|10)[0-9a-f]{4})")
 
 
 class StateError(FleetError):
@@ -27,6 +30,13 @@ def unusable(path: Path, why: str, hint: str | None = None) -> StateError:
 def file_name(name: str) -> str:
     """A fleet's name as a file's: characters that could leave the folder are written as their code."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"%{ord(c):06x}" for c in name) or "%"
+
+
+def name_of_file(written: str) -> str:
+    """The name that `file_name` wrote so."""
+    if written == "%":
+        return ""
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), written)
 
 
 def private_folder(folder: Path) -> None:

@@ -73,6 +73,20 @@ class Memory:
                 self._kept = _Kept(remembered=read_former(self._former))
         return self._kept.remembered
 
+    def refresh(self) -> bool:
+        """Reads anew where another process wrote since; whether one did. Raises `StateError`."""
+        if self._kept is None:
+            return False
+        try:
+            with self._database.reading() as connection:
+                if connection is None or mark(connection, self._name) == self._kept.mark:
+                    return False
+        except Damaged:
+            return False
+        self._kept = None
+        self.remembered()
+        return True
+
     def record(self, remembered: Remembered) -> None:
         """Keeps all of it in place of what was there; writes what differs alone."""
         self._keep(lambda _: remembered)

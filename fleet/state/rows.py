@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
 from fleet.names import Digest, HostName, ModelName
+from fleet.state.cells import Cell, number_of, sound, text_of, time_of, time_text
 from fleet.state.evidence import Checked, Evidence, Pushed
 from fleet.state.remembered import HostRemembered, OptionValues, Remembered
 
-Cell = str | int | None
 Key = tuple[str, ...]
 """The table, then what tells a row of one fleet from the others there."""
 Rows = dict[Key, tuple[Cell, ...]]
@@ -88,7 +87,7 @@ def rows_of_fleet(remembered: Remembered) -> Rows:
             pushed.digest.hex,
             pushed.published.hex,
             pushed.fingerprint,
-            _written(pushed.at),
+            time_text(pushed.at),
         )
     return rows
 
@@ -107,8 +106,8 @@ def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
             evidence.base.hex if evidence.base is not None else None,
             evidence.base_content,
             " ".join(sorted(digest.hex for digest in evidence.weights)),
-            _sound(evidence.version),
-            _written(evidence.at),
+            sound(evidence.version),
+            time_text(evidence.at),
             evidence.revision,
             int(evidence.adopted),
         )
@@ -118,8 +117,8 @@ def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
             checked.digest.hex,
             checked.questions,
             int(checked.passed),
-            _sound(checked.told),
-            _written(checked.at),
+            sound(checked.told),
+            time_text(checked.at),
         )
     return rows
 
@@ -130,11 +129,11 @@ def remembered_of(rows: Mapping[str, Rows]) -> Remembered:
     pushed: dict[ModelName, Pushed] = {}
     for key, cells in rows.get(FLEET, {}).items():
         if key[0] == "sizes":
-            sizes.append((_number(cells[0]), key[1], _number(cells[1])))
+            sizes.append((number_of(cells[0]), key[1], number_of(cells[1])))
         else:
-            spelled, host, digest, published, fingerprint, at = map(_text, cells)
+            spelled, host, digest, published, fingerprint, at = map(text_of, cells)
             pushed[_model(key, spelled)] = Pushed(
-                HostName.parse(host), Digest.parse(digest), Digest.parse(published), fingerprint, _time(at)
+                HostName.parse(host), Digest.parse(digest), Digest.parse(published), fingerprint, time_of(at)
             )
     return Remembered(
         {scope: items for _, scope, items in sorted(sizes)},
@@ -152,9 +151,9 @@ def _host(rows: Rows) -> HostRemembered:
     for key, cells in rows.items():
         match key[0]:
             case "hosts":
-                seen.append((_text(cells[0]), frozenset(_text(cells[1]).split())))
+                seen.append((text_of(cells[0]), frozenset(text_of(cells[1]).split())))
             case "loaded":
-                loaded[_model(key, cells[0])] = _options(_text(cells[1]))
+                loaded[_model(key, cells[0])] = _options(text_of(cells[1]))
             case "borrowed":
                 borrowed.append(_model(key, cells[0]))
             case "evidence":
@@ -168,58 +167,31 @@ def _host(rows: Rows) -> HostRemembered:
 def _evidence(cells: tuple[Cell, ...]) -> Evidence:
     _, inputs, fingerprint, digest, base, base_content, weights, version, at, revision, adopted = cells
     return Evidence(
-        _inputs(_text(inputs)),
-        _text(fingerprint),
-        Digest.parse(_text(digest)),
-        None if base is None else Digest.parse(_text(base)),
-        None if base_content is None else _text(base_content),
-        frozenset(Digest.parse(each) for each in _text(weights).split()),
-        _text(version),
-        _time(_text(at)),
-        _text(revision),
-        bool(_number(adopted)),
+        _inputs(text_of(inputs)),
+        text_of(fingerprint),
+        Digest.parse(text_of(digest)),
+        None if base is None else Digest.parse(text_of(base)),
+        None if base_content is None else text_of(base_content),
+        frozenset(Digest.parse(each) for each in text_of(weights).split()),
+        text_of(version),
+        time_of(text_of(at)),
+        text_of(revision),
+        bool(number_of(adopted)),
     )
 
 
 def _checked(cells: tuple[Cell, ...]) -> Checked:
     _, digest, questions, passed, told, at = cells
-    return Checked(Digest.parse(_text(digest)), _text(questions), bool(_number(passed)), _text(told), _time(_text(at)))
+    return Checked(
+        Digest.parse(text_of(digest)), text_of(questions), bool(number_of(passed)), text_of(told), time_of(text_of(at))
+    )
 
 
 def _model(key: Key, spelled: Cell) -> ModelName:
-    model = ModelName.parse(_text(spelled))
+    model = ModelName.parse(text_of(spelled))
     if model.key != key[-1]:
         raise ValueError(f"`{model}` stands under another name")
     return model
-
-
-def _text(cell: Cell) -> str:
-    if not isinstance(cell, str):
-        raise TypeError("a text is none")
-    return cell
-
-
-def _number(cell: Cell) -> int:
-    if not isinstance(cell, int):
-        raise TypeError("a number is none")
-    return cell
-
-
-def _sound(told: str) -> str:
-    """What a server said, without halves of characters, which no file can hold."""
-    return told.encode(errors="replace").decode()
-
-
-def _written(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
-
-
-@lru_cache(maxsize=4096)
-def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return at
 
 
 def _json(value: Mapping[str, object]) -> str:
@@ -229,7 +201,7 @@ def _json(value: Mapping[str, object]) -> str:
 # The same text mostly stands for many hosts; nobody changes the map that it becomes.
 @lru_cache(maxsize=4096)
 def _inputs(text: str) -> Mapping[str, str]:
-    return {field: _text(value) for field, value in _map(text).items()}
+    return {field: text_of(value) for field, value in _map(text).items()}
 
 
 @lru_cache(maxsize=4096)

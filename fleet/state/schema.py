@@ -68,4 +68,39 @@ STEPS: tuple[Step, ...] = (
             place INTEGER PRIMARY KEY, raw TEXT NOT NULL UNIQUE, normalised TEXT NOT NULL, seal INTEGER NOT NULL
         )""",
     ),
+    (
+        # What costs only itself when it is damaged: every row has a sum of its own, and none is part of `fleets.seal`.
+        """CREATE TABLE passes (
+            fleet TEXT NOT NULL, number INTEGER NOT NULL, begun TEXT NOT NULL, ended TEXT, triggers TEXT NOT NULL,
+            revision TEXT NOT NULL, dry_run INTEGER NOT NULL, outcome TEXT NOT NULL, done INTEGER NOT NULL,
+            failed INTEGER NOT NULL, message TEXT NOT NULL, seal INTEGER NOT NULL,
+            PRIMARY KEY (fleet, number)
+        ) WITHOUT ROWID""",
+        # Apart from `passes`, which are listed more often than these are wanted. JSON, deflated.
+        """CREATE TABLE pass_documents (
+            fleet TEXT NOT NULL, number INTEGER NOT NULL, packed BLOB NOT NULL, seal INTEGER NOT NULL,
+            PRIMARY KEY (fleet, number)
+        ) WITHOUT ROWID""",
+        # The highest number that was given away, so that none is given twice when its pass is no longer kept.
+        """CREATE TABLE pass_numbers (
+            fleet TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL, seal INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        # `model` is empty where the host itself is meant.
+        """CREATE TABLE attempts (
+            fleet TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, action TEXT NOT NULL,
+            retry_class TEXT NOT NULL, tries INTEGER NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,
+            next_try TEXT NOT NULL, inputs TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+            seal INTEGER NOT NULL,
+            PRIMARY KEY (fleet, host, model, action)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE suspensions (
+            fleet TEXT NOT NULL, host TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, until TEXT,
+            seal INTEGER NOT NULL,
+            PRIMARY KEY (fleet, host)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE last_good (
+            fleet TEXT NOT NULL PRIMARY KEY, packed BLOB NOT NULL, revision TEXT NOT NULL, at TEXT NOT NULL,
+            seal INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,27 @@ def write(connection: sqlite3.Connection, fleet: str, put: Rows, drop: Rows, for
         (fleet, now.writes, now.total),
     )
     return now
+
+
+def begin_tables_anew(connection: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Within a writing transaction: the tables are empty afterwards, of all fleets, whatever was in their pages.
+
+    A table whose pages are no tree any more can be neither emptied nor dropped. So it is struck off the schema and made
+    again; its former pages stay unused.
+    """
+    places = ", ".join("?" * len(names))
+    chosen = f"type = 'table' AND name IN ({places})"
+    made = connection.execute(f"SELECT sql FROM sqlite_master WHERE {chosen}", tuple(names)).fetchall()  # noqa: S608
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute("PRAGMA writable_schema = ON")
+    try:
+        connection.execute(f"DELETE FROM sqlite_master WHERE {chosen}", tuple(names))  # noqa: S608
+        # Without it this connection and others would go on with the schema that they know.
+        connection.execute(f"PRAGMA schema_version = {version + 1}")
+    finally:
+        connection.execute("PRAGMA writable_schema = RESET")
+    for (statement,) in made:
+        connection.execute(statement)
 
 
 def _put(table: Table) -> str:
