@@ -40,7 +40,8 @@ class Code(Enum):
         103,
         "the host did not answer in time",
         "The connection or the reply took longer than the limit for a small reply; a dripping reply counts as none.",
-        "Look at the host's load and network; `connect_timeout` and `answer_deadline` are settings.",
+        "Look at the host's load and network; `connect_timeout` and `answer_deadline` are settings. One that is still"
+        " starting is asked again with `--wait 10m`.",
         "later",
     )
     TLS_FAILED = Explained(
@@ -249,7 +250,7 @@ class Code(Enum):
     INTERRUPTED = Explained(
         221,
         "not finished, because the run was interrupted",
-        "A signal asked fleet to stop.",
+        "A signal, or `--deadline`, asked fleet to stop.",
         "Run again. A download goes on from its bytes, which the host keeps.",
         "observe",
     )
@@ -459,6 +460,27 @@ class Code(Enum):
         "Narrow `-l` to hosts that agree, or bring them to one content first.",
         "never",
     )
+    COMMIT_NOT_SIGNED = Explained(
+        409,
+        "a commit is not signed by a key that is accepted",
+        "`git_verify_file` says whose commits are followed, and `git verify-commit` does not accept this one by those keys.",
+        "Sign it, or add the key of who signed it to that file. The last good manifests stay in force meanwhile.",
+        "never",
+    )
+    COMMIT_REFUSED = Explained(
+        410,
+        "a commit holds what is not taken from a repository",
+        "A symbolic link leads out of the repository, a name is none that a file may have, or it is too large.",
+        "Mend it by another commit. The last good manifests stay in force meanwhile.",
+        "never",
+    )
+    SNAPSHOT_WRONG = Explained(
+        411,
+        "the snapshot cannot be used",
+        "It is damaged, no snapshot of fleet, written by a newer version, or of another fleet than the inventory.",
+        "Take a new one with `fleet snapshot --out FILE`.",
+        "never",
+    )
     TOO_MANY_DELETES = Explained(
         501,
         "more deletes than allowed",
@@ -552,6 +574,14 @@ class Code(Enum):
         "What fleet writes for a person to keep replaces nothing unless that is asked for.",
         "Name another file or folder by `--out`, or say `--force`.",
         "never",
+    )
+    SOURCE_UNREACHABLE = Explained(
+        607,
+        "the manifests could not be had",
+        "The repository does not answer or does not let fleet in, the branch is gone, `git` is missing or too old, or files"
+        " changed for as long as they were read.",
+        "Mend what the message names. A daemon goes on with the last good manifests and tries again by itself.",
+        "later",
     )
 
     @property

@@ -30,6 +30,9 @@ class Kind(StrEnum):
     SHARE = "number or percentage"
     FOLDER = "absolute path"
     FLAG = "true or false"
+    FILE = "absolute path of a file"
+    PATHS = "absolute paths, parted by `:`"
+    TEXT = "text"
 
 
 def _setting(default: T, kind: Kind, about: str, *, least: float = 0) -> T:
@@ -175,6 +178,121 @@ class Settings:
         "Where credentials of hosts may lie besides the inventory's folder. Default: `$CREDENTIALS_DIRECTORY`, which"
         " systemd sets.",
     )
+    manifests: str | None = _setting(
+        None,
+        Kind.PATHS,
+        "Files and folders of manifests that `fleet daemon` reads; not beside `git_url`, whose repository has them.",
+    )
+    inventory: str | None = _setting(
+        None,
+        Kind.PATHS,
+        "Files and folders of the inventory that `fleet daemon` reads: the operator's own, never from Git, unless"
+        " `git_inventory` says so.",
+    )
+    lock_file: str | None = _setting(
+        None,
+        Kind.FILE,
+        "The lock file that `fleet daemon` follows. Default: `ollama-fleet.lock` beside the first manifest.",
+    )
+    self_name: str | None = _setting(
+        None, Kind.TEXT, "The host of the inventory that this machine is, where `fleet daemon` is to work on it alone."
+    )
+    interval: float = _setting(
+        300.0,
+        Kind.DURATION,
+        "How long `fleet daemon` lets pass between two passes; each looks at every host, whatever happened before.",
+        least=0.05,
+    )
+    jitter: str = _setting(
+        "10%",
+        Kind.SHARE,
+        "How much of `interval` is taken off at random, as a percentage, so that many daemons do not act in step.",
+    )
+    calendar: str | None = _setting(
+        None,
+        Kind.TEXT,
+        "Further times of passes, as crontab writes them (`30 2 * * mon-fri`), several parted by `;`.",
+    )
+    zone: str | None = _setting(
+        None, Kind.TEXT, "The time zone of `calendar`, as `Europe/Berlin`. Default: that of the machine."
+    )
+    watch: bool = _setting(
+        True,  # a field's default
+        Kind.FLAG,
+        "Whether a pass begins as soon as manifests or inventory change, once they are quiet.",
+    )
+    settle: float = _setting(
+        2.0,
+        Kind.DURATION,
+        "How long files must have been quiet before a change is read; after fifteen times that they are read anyway.",
+    )
+    dry_run: bool = _setting(
+        False,  # a field's default
+        Kind.FLAG,
+        "Whether `fleet daemon` looks and plans for ever and changes nothing.",
+    )
+    git_url: str | None = _setting(
+        None, Kind.TEXT, "The repository that `fleet daemon` reads manifests from: `https`, `ssh`, `git` or `file`."
+    )
+    git_ref: str = _setting("main", Kind.TEXT, "The branch or tag that is followed.")
+    git_path: str = _setting(".", Kind.TEXT, "The file or folder of the repository that is read, relative to its root.")
+    git_inventory: str | None = _setting(
+        None,
+        Kind.TEXT,
+        "The inventory in the repository, relative to its root: whoever may push may then name hosts and credentials.",
+    )
+    git_interval: float = _setting(
+        60.0, Kind.DURATION, "How long lies between two looks at the repository; a hook shortens it.", least=0.05
+    )
+    git_timeout: float = _setting(
+        120.0, Kind.DURATION, "How long one call of `git` may take, over the network too.", least=0.001
+    )
+    git_credentials_file: str | None = _setting(
+        None, Kind.FILE, "A file with `USER:TOKEN` for an `https` repository, private to the user."
+    )
+    git_ssh_key_file: str | None = _setting(None, Kind.FILE, "The private key for an `ssh` repository.")
+    git_known_hosts_file: str | None = _setting(
+        None, Kind.FILE, "The keys of the `ssh` repository's host, as OpenSSH writes them; no others are accepted."
+    )
+    git_verify_file: str | None = _setting(
+        None,
+        Kind.FILE,
+        "Public keys (OpenPGP, or allowed signers of SSH): only commits that one of them signed are followed.",
+    )
+    listen: str = _setting(
+        "127.0.0.1:11433",
+        Kind.TEXT,
+        "Where `fleet daemon` serves page, status and metrics; `none` for nowhere. `fleet` itself uses a Unix socket in"
+        " the folder of its record, which is always there.",
+    )
+    listen_names: str | None = _setting(
+        None,
+        Kind.TEXT,
+        "Names by which browsers reach the listener besides this machine's own, as behind a proxy; parted by commas.",
+    )
+    token_file: str | None = _setting(
+        None, Kind.FILE, "The token that whoever asks the listener to act must show; without it, nobody may by TCP."
+    )
+    hook_secret_file: str | None = _setting(
+        None, Kind.FILE, "The secret of webhooks from GitHub, GitLab and Gitea; without it, there are none."
+    )
+    back_off: float = _setting(
+        30.0,
+        Kind.DURATION,
+        "How long `fleet daemon` leaves an item alone after it failed for a reason that may pass, doubled for each"
+        " further failure up to `back_off_most`.",
+    )
+    back_off_most: float = _setting(
+        1800.0,
+        Kind.DURATION,
+        "The longest time for which an item is left alone, and how often one that needs a person is looked at anew.",
+    )
+    history_keep: int = _setting(
+        1000, Kind.COUNT, "How many passes the history keeps; those that changed nothing go first.", least=1
+    )
+    metrics_file: str | None = _setting(
+        None, Kind.FILE, "Where metrics are written after a pass, for the text-file collector of Prometheus."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +416,14 @@ def _read(name: str, text: str) -> object:
         if text not in {"true", "false"}:
             raise InvalidQuantity(f"`{text[:80]}` is neither `true` nor `false`")
         return text == "true"
-    if kind is Kind.FOLDER:
-        if not text.startswith("/"):
-            raise InvalidQuantity(f"`{text[:200]}` is no absolute path")
+    if kind in {Kind.FOLDER, Kind.FILE, Kind.PATHS}:
+        for path in text.split(":") if kind is Kind.PATHS else [text]:
+            if not path.startswith("/"):
+                raise InvalidQuantity(f"`{path[:200]}` is no absolute path")
+        return text
+    if kind is Kind.TEXT:
+        if not text or not text.isprintable():
+            raise InvalidQuantity("it is empty, or has characters that cannot be shown")
         return text
     if kind is Kind.COUNT:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):

@@ -106,7 +106,8 @@ def test_every_setting_tells_what_it_means() -> None:
     assert [each.name for each in defaults()] == [setting.name for setting in fields(Settings)]
     for each in defaults():
         assert each.about.endswith(".")
-        assert (each.value is None) == (each.kind is Kind.FOLDER)
+        if each.value is None:
+            assert each.kind in {Kind.FOLDER, Kind.FILE, Kind.PATHS, Kind.TEXT}
 
 
 @given(st.dictionaries(st.sampled_from([each.name for each in defaults()]), st.text(max_size=8), max_size=4))

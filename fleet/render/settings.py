@@ -21,8 +21,11 @@ _UNITS = {
     Kind.COUNT: "a whole number",
     Kind.DURATION: "a duration in Go's form, always with its unit: `500ms`, `90s`, `1h30m`",
     Kind.SIZE: "a size with its unit, `GB` in thousands or `GiB` in 1024s: `512KiB`, `1.5GB`",
-    Kind.SHARE: "a number, or a percentage of the selected hosts: `2`, `10%`",
+    Kind.SHARE: "a number, or a percentage: `2`, `10%`",
     Kind.FOLDER: "an absolute path",
+    Kind.FILE: "the absolute path of a file",
+    Kind.PATHS: "absolute paths, parted by `:`",
+    Kind.TEXT: "a text",
     Kind.FLAG: "`true` or `false`",
 }
 
@@ -76,7 +79,7 @@ def settings_page() -> str:
             f"- Written as {_UNITS[each.kind]}",
             f"- Also as `{variable(each.name)}`{flag}",
         ]
-        if each.kind is not Kind.FOLDER:
+        if each.value is not None:
             lines.append(f"- Default: `{each.value}`")
     return "\n".join(lines) + "\n"
 
