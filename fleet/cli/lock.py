@@ -58,12 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     """0, 2, 3 or 7. Raises `InputError`, `UsageError`, and `FleetError` where the file cannot be written."""
     from pathlib import Path
 
-    from fleet.cli.accepted import lock_file
     from fleet.cli.configuration import settings_of
     from fleet.cli.loading import desired_of
     from fleet.cli.show_result import paint_of
     from fleet.cli.streams import data
     from fleet.manifest.files import default_paths
+    from fleet.reconcile.accepted import lock_file
     from fleet.reconcile.locking import changes, entries
     from fleet.registry.lock import read_lock, same_lock, write_lock
     from fleet.render.lock import lock_document, lock_text
@@ -112,11 +112,13 @@ def _accept(
     from fleet.cli.chosen import chosen
     from fleet.cli.interruptible import run_until_signal
     from fleet.cli.show_result import plain_listener
+    from fleet.cli.suspended import without_suspended
     from fleet.reconcile.accepting import from_hosts, from_registries, without_asking
 
     today = datetime.now(UTC).date()
     if arguments.from_hosts:
-        every = {name: wanted.host for name, wanted in desired.hosts.items() if wanted.host.suspended is None}
+        in_service = without_suspended(desired, settings)
+        every = {name: wanted.host for name, wanted in in_service.hosts.items() if wanted.host.suspended is None}
         hosts = [desired.hosts[name] for name in chosen(every, arguments.hosts, arguments.selector)]
         asking = from_hosts(desired, hosts, lock, settings, today, plain_listener(arguments))
         return run_until_signal(asking), len(hosts)

@@ -42,7 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     """0, 2, 3 or 7. Raises `InputError` and `UsageError`."""
     from pathlib import Path
 
-    from fleet.cli.accepted import lock_file
     from fleet.cli.chosen import chosen
     from fleet.cli.configuration import settings_of
     from fleet.cli.interruptible import run_until_signal
@@ -50,10 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.cli.selection import check_names, check_selection
     from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
+    from fleet.cli.suspended import without_suspended
     from fleet.cli.work import saved_arguments
     from fleet.manifest.files import default_paths
     from fleet.manifest.pattern import matches
     from fleet.quantities import share
+    from fleet.reconcile.accepted import lock_file
     from fleet.reconcile.observed import Unobserved
     from fleet.reconcile.surveying import survey
     from fleet.registry.lock import read_lock
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_selection(told)
     desired = desired_of(arguments.files, arguments.inventory, arguments.self_name, dict(arguments.labels), settings)
     check_names(told, desired)
+    desired = without_suspended(desired, settings)
     path = lock_file(arguments.lock_file, arguments.files or default_paths(Path()))
     lock = read_lock(path) if path.exists() or arguments.lock_file else {}
     every = {name: wanted.host for name, wanted in desired.hosts.items()}

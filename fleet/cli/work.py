@@ -26,13 +26,14 @@ class Work:
 def work_of(
     arguments: SavedArguments, settings: Settings, named: argparse.Namespace | None = None, *, rehash: bool = False
 ) -> Work:
-    """Loads everything and hashes local files; contacts no host. Raises `InputError` and `UsageError`.
+    """Loads everything and hashes local files; contacts no host. Raises `InputError`, `UsageError` and `StateError`.
 
     `named` is the command line, for faults to name files as the user did; a saved plan has its own names.
     """
-    from fleet.cli.accepted import locked_of
     from fleet.cli.hashing import hashed
+    from fleet.cli.suspended import without_suspended
     from fleet.manifest.desired import fingerprint
+    from fleet.reconcile.accepted import locked_of
     from fleet.reconcile.plan import Allowance
     from fleet.reconcile.run import Selection
 
@@ -55,7 +56,8 @@ def work_of(
     selection = Selection(arguments.hosts, arguments.selector, arguments.models)
     paths = (*arguments.manifests, *arguments.inventory)
     work = Pass(
-        desired,
+        without_suspended(desired, settings),
+        # Of what the manifests say: that somebody suspended a host makes it no other state.
         fingerprint(desired),
         settings,
         selection,

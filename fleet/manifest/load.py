@@ -35,16 +35,18 @@ def load(
     self_labels: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     credentials_dir: str | None = None,
+    apart: bool = False,
 ) -> Loaded:
     """What the files say: `paths` as `-f` takes them (none: the defaults in `folder`), `inventory` as `-i` does.
 
+    `apart` refuses the keys of an inventory in `paths` even where there is none: for manifests that others may change.
     `self_name` is the host that this machine is; of `environ`, OLLAMA_HOST alone is read. Raises `ManifestErrors`.
     """
     faults = Faults()
     here = Here(self_name, self_labels or {}, (environ or {}).get("OLLAMA_HOST", ""))
     gathering = Gathering(Path(folder), stdin, faults)
     try:
-        loaded = _load(list(paths), list(inventory), gathering, here, credentials_dir)
+        loaded = _load(list(paths), list(inventory), gathering, here, credentials_dir, apart=apart or bool(inventory))
         if all(fault.path.startswith("models.") for fault in faults.found):
             faults.found.extend(examine(loaded)[1])
     except TooManyFaults:
@@ -55,7 +57,13 @@ def load(
 
 
 def _load(
-    paths: list[str], inventory: list[str], gathering: Gathering, here: Here, credentials_dir: str | None
+    paths: list[str],
+    inventory: list[str],
+    gathering: Gathering,
+    here: Here,
+    credentials_dir: str | None,
+    *,
+    apart: bool,
 ) -> Loaded:
     faults = gathering.faults
     if not paths:
@@ -67,7 +75,7 @@ def _load(
         faults.add(Place(STDIN, 1, 1), "", "standard input can be read once only")
         paths = [path for path in paths if path != STDIN]
     documents = gathering.documents(inventory, inventory_apart=False)
-    documents += gathering.documents(paths, inventory_apart=bool(inventory))
+    documents += gathering.documents(paths, inventory_apart=apart)
     hosts = assemble_hosts(documents, faults, credentials_dir)
     placed = place_here(hosts, documents, here, faults, inventory_apart=bool(inventory))
     entries = tuple(sorted((entry for document in documents for entry in document.entries), key=_by_place))

@@ -1,15 +1,16 @@
-"""The lock file of a command line: which contents a person accepted."""
+"""The lock file beside the manifests: which contents a person accepted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fleet.manifest.item import Desired
-    from fleet.names import ModelName
-    from fleet.registry.locked import Locked
+from fleet.manifest.faults import Fault, ManifestErrors
+from fleet.manifest.item import Desired
+from fleet.names import ModelName
+from fleet.reconcile.following import following_lock
+from fleet.registry.lock import read_lock
+from fleet.registry.locked import Locked
 
 NAME = "ollama-fleet.lock"
 
@@ -28,10 +29,6 @@ def locked_of(desired: Desired, named: str | None, manifests: Sequence[str]) -> 
     Raises `InputError` for a lock file that cannot be read, and `ManifestErrors` for entries that follow it and are not
     in it.
     """
-    from fleet.manifest.faults import Fault, ManifestErrors
-    from fleet.reconcile.following import following_lock
-    from fleet.registry.lock import read_lock
-
     following = following_lock(desired)
     path = lock_file(named, manifests)
     if not following and named is None and not path.exists():
