@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.cli import options
+
+if TYPE_CHECKING:
+    from fleet.cli.deadline import Deadline
+    from fleet.settings import Settings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,6 +30,19 @@ def add_parser(subparsers: Any) -> None:
     )
     options.a_path(plan)
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--deadline",
+        type=options.duration,
+        metavar="DURATION",
+        help="be over by then, whatever is left to do, such as `45m`: some time before it, nothing new is begun and what"
+        " runs is let go of as after an interrupt; exit code 3",
+    )
+    metrics = parser.add_argument(
+        "--metrics-file",
+        metavar="FILE",
+        help="write metrics of this run there, for the text-file collector of Prometheus: `FILE.prom` in its folder",
+    )
+    options.a_path(metrics)
     options.sources(parser)
     options.selection(parser)
     options.guards(parser)
@@ -37,17 +54,51 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code by `design.md` 10."""
+    from pathlib import Path
+
     from fleet.cli.applying import apply_work
     from fleet.cli.configuration import settings_of
+    from fleet.cli.deadline import Deadline
     from fleet.cli.work import saved_arguments, work_of
+    from fleet.daemon.textfile import check_place
     from fleet.reconcile.saved import read
 
     settings = settings_of(arguments).settings
-    if arguments.plan is None:
-        return apply_work(work_of(saved_arguments(arguments), settings, arguments).work, arguments)
-    _refuse_beside_plan(arguments)
-    saved = read(arguments.plan)
-    return apply_work(work_of(saved.arguments, settings, rehash=arguments.rehash).work, arguments, saved)
+    if arguments.metrics_file is not None:
+        check_place(Path(arguments.metrics_file))
+    deadline = Deadline(arguments.deadline, settings.grace)
+    settings = _by(deadline, settings)
+    saved = None
+    if arguments.plan is not None:
+        _refuse_beside_plan(arguments)
+        saved = read(arguments.plan)
+    with deadline.over("manifests and files were read"):
+        if saved is None:
+            work = work_of(saved_arguments(arguments), settings, arguments).work
+        else:
+            work = work_of(saved.arguments, settings, rehash=arguments.rehash).work
+    return apply_work(work, arguments, saved, deadline)
+
+
+def _by(deadline: Deadline, settings: Settings) -> Settings:
+    """Settings that leave a run time to end in order. Raises `UsageError` where waiting alone would take all of it."""
+    from dataclasses import replace
+
+    from fleet.codes import Code
+    from fleet.errors import UsageError
+    from fleet.quantities import show_duration
+
+    left = deadline.left
+    if left is None:
+        return settings
+    if settings.wait >= left:
+        raise UsageError(
+            f"`--deadline {deadline}` leaves no time for anything once hosts were waited for, up to"
+            f" {show_duration(settings.wait)}",
+            code=Code.USAGE,
+            hint="give a longer `--deadline`, or a shorter `--wait`: some time before the deadline nothing new is begun",
+        )
+    return replace(settings, grace=deadline.grace, lock_timeout=min(settings.lock_timeout, left))
 
 
 def _refuse_beside_plan(arguments: argparse.Namespace) -> None:

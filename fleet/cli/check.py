@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.cli.selection import check_names, check_selection
     from fleet.cli.show_result import paint_of
     from fleet.cli.streams import data, talk
+    from fleet.cli.suspended import without_suspended
     from fleet.cli.work import saved_arguments
     from fleet.manifest.pattern import matches
     from fleet.quantities import share
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_selection(told)
     desired = desired_of(arguments.files, arguments.inventory, arguments.self_name, dict(arguments.labels), settings)
     check_names(told, desired)
+    desired = without_suspended(desired, settings)
     every = {name: wanted.host for name, wanted in desired.hosts.items()}
     hosts = [desired.hosts[name] for name in chosen(every, arguments.hosts, arguments.selector)]
 

@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     output = None
     try:
         if list(argv) == ["version"] or list(argv[:1]) == ["--version"]:
-            data(f"fleet {_version()}\n")
+            data(f"fleet {installed_version()}\n")
             return ExitCode.AS_DESIRED
         if argv[:1] and argv[0].partition("=")[0] == "--print-completion":
             data(_completion(argv))
@@ -91,6 +91,10 @@ def _told(error: FleetError, output: str | None) -> int:
 
         document = error_document(error)
         data(written(document) if output == "json" else in_one_line(document))
+    elif output == "markdown":
+        from fleet.render.markdown_error import error_markdown
+
+        data(error_markdown(error))
     return error.exit_code
 
 
@@ -106,7 +110,8 @@ def _terminate(*_: object) -> NoReturn:
     raise Terminated
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Of fleet itself."""
     from importlib.metadata import version
 
     return version("ollama-fleet")

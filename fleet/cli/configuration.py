@@ -8,7 +8,10 @@ from pathlib import Path
 
 from fleet.codes import Code
 from fleet.errors import InputError
-from fleet.settings import PREFIX, Given, Resolved, resolve
+from fleet.settings import PREFIX, Given, Resolved, Settings, resolve
+
+DAEMON_FILE = "/etc/ollama-fleet/daemon.yaml"
+"""Where `fleet daemon` looks for its settings first."""
 
 _FLAGS = ("parallelism", "allow_unreachable", "wait", "lock_timeout")
 
@@ -22,6 +25,29 @@ def settings_of(arguments: argparse.Namespace) -> Resolved:
     }
     path = _file(arguments)
     return resolve(environment=os.environ, file=None if path is None else read_file(path), flags=flags)
+
+
+def daemon_settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of `fleet daemon`. Raises `InputError` with every fault of all sources."""
+    flags = {
+        name: Given(value, f"--{option}")
+        for name, option, value in (
+            ("interval", "interval", arguments.interval),
+            ("listen", "listen", arguments.listen),
+            ("self_name", "self", arguments.self_name),
+            ("dry_run", "dry-run", "true" if arguments.dry_run else None),
+            ("manifests", "f", _paths(arguments.files)),
+            ("inventory", "i", _paths(arguments.inventory)),
+        )
+        if value is not None
+    }
+    path = _file(arguments, DAEMON_FILE)
+    return resolve(environment=os.environ, file=None if path is None else read_file(path), flags=flags).settings
+
+
+def _paths(given: list[str]) -> str | None:
+    """Several paths as one setting writes them."""
+    return ":".join(os.path.abspath(path) for path in given) or None  # noqa: PTH100  # links stay as they were written
 
 
 def read_file(path: str) -> dict[str, Given]:
@@ -56,11 +82,13 @@ def read_file(path: str) -> dict[str, Given]:
     return found
 
 
-def _file(arguments: argparse.Namespace) -> str | None:
-    """The file that was asked for; without asking, the one in its usual place if it is there."""
+def _file(arguments: argparse.Namespace, before: str | None = None) -> str | None:
+    """The file that was asked for; without asking, the one in its usual place if it is there, and `before` that."""
     asked: str | None = getattr(arguments, "settings", None) or os.environ.get(f"{PREFIX}SETTINGS")
     if asked:
         return asked
+    if before is not None and Path(before).exists():
+        return before
     home = os.environ.get("HOME", "")
     usual = os.environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
     path = f"{usual}/ollama-fleet/settings.yaml"

@@ -74,9 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _desired(arguments: argparse.Namespace, settings: Settings) -> Desired:
     """What is asked of hosts; of an inventory without manifests, nothing."""
     from fleet.cli.loading import desired_of
+    from fleet.cli.suspended import without_suspended
     from fleet.manifest.files import default_paths
+    from fleet.state.folder import StateError
 
     manifests, inventory = arguments.files, arguments.inventory
     if inventory and not manifests and not default_paths(Path()):
         manifests, inventory = inventory, []
-    return desired_of(manifests, inventory, arguments.self_name, dict(arguments.labels), settings)
+    desired = desired_of(manifests, inventory, arguments.self_name, dict(arguments.labels), settings)
+    try:
+        return without_suspended(desired, settings)
+    except StateError:
+        return desired  # what is wrong with the record is among what is looked for

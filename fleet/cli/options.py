@@ -136,7 +136,8 @@ def run_settings(parser: argparse.ArgumentParser, *, lock: bool = False) -> None
     group.add_argument(
         "--wait",
         metavar="DURATION",
-        help="how long to ask hosts again that do not answer yet, such as `90s`; default 0s",
+        help="how long to ask hosts again that do not answer yet, such as `10m` for one that is still starting;"
+        " default 0s",
     )
     if lock:
         lock_timeout(group)
@@ -216,6 +217,20 @@ def number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"`{text}` is no whole number")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds, more than none."""
+    from fleet.quantities import InvalidQuantity
+    from fleet.quantities import duration as seconds_of
+
+    try:
+        seconds = seconds_of(text)
+    except InvalidQuantity as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no time at all")
+    return seconds
 
 
 def _label(text: str) -> tuple[str, str]:

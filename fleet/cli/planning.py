@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from fleet.cli.deadline import NEVER, Deadline
 from fleet.cli.interruptible import run_until_signal
 from fleet.cli.streams import talk
 
 if TYPE_CHECKING:
-    from fleet.reconcile.progress import Listener
+    from fleet.reconcile.progress import Event, Listener
     from fleet.reconcile.run import Pass
     from fleet.reconcile.step import Plan
 
 
-def planned(work: Pass, listener: Listener) -> Plan:
-    """The plan of a pass. Raises as `fleet.reconcile.run.make_plan` does, and as `run_until_signal`."""
-    from fleet.reconcile.run import make_plan
+def planned(work: Pass, listener: Listener, deadline: Deadline = NEVER) -> Plan:
+    """The plan of a pass. Raises as `fleet.reconcile.run.make_plan` does, as `run_until_signal`, and `DeadlineError`."""
+    from fleet.reconcile.progress import HostSeen
+    from fleet.reconcile.run import hosts_of, make_plan
+    from fleet.render.words import some
 
-    plan = run_until_signal(make_plan(work, listener))
+    seen = set()
+
+    def heard(event: Event) -> None:
+        if isinstance(event, HostSeen):
+            seen.add(event.host)
+        listener(event)
+
+    def meanwhile() -> str:
+        unseen = [host.host.name for host in hosts_of(work) if host.host.name not in seen]
+        return f"hosts were looked at, before {some(unseen)} answered" if unseen else "the plan was made"
+
+    plan = run_until_signal(deadline.within(make_plan(work, heard), meanwhile))
     note(plan.notes)
     return plan
 

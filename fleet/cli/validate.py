@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     )
     options.sources(parser)
     options.settings_file(parser.add_argument_group("settings"))
-    options.output(parser, ("text", "json"), verbose=False)
+    options.output(parser, ("text", "json", "markdown"), verbose=False)
     parser.set_defaults(run=run)
 
 
@@ -46,7 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
         talk(message_of(error))
         data(_document(None, error.faults, int(error.exit_code)))
         return error.exit_code
-    data(_document(desired, (), 0) if arguments.output == "json" else _text(desired))
+    if arguments.output == "json":
+        data(_document(desired, (), 0))
+    elif arguments.output == "markdown":
+        from fleet.render.comment import comment, marker
+        from fleet.render.inline import code
+
+        counts = _text(desired).partition(": ")[2].strip()
+        data(comment(marker("validation", desired.name), f"fleet {code(desired.name)}: {counts}", (), more=""))
+    else:
+        data(_text(desired))
     return 0
 
 

@@ -100,6 +100,9 @@ def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, tol
     missing = [number for number in step.needs if results[number].outcome is not Outcome.DONE]
     if told.stop.requested:
         return _failure(step, Code.INTERRUPTED, "the run was interrupted before it", Outcome.NOT_TRIED)
+    enough = told.enough(step)
+    if enough is not None:
+        return _failure(step, Code.NOT_TRIED, enough, Outcome.NOT_TRIED)
     if missing and not _takes_back(step, results, missing):
         message = f"step {missing[0]} did not succeed, and this needs it"
         return _failure(step, Code.NOT_TRIED, message, Outcome.NOT_TRIED)

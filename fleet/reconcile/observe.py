@@ -28,14 +28,19 @@ _REPLIES = 20
 EvidenceOf = Callable[[HostDesired], Mapping[ModelName, Evidence]]
 """What is recorded of a host's created models, so that less has to be asked."""
 
+Awaited = Callable[[HostName, Unobserved, float], None]
+"""Takes why a host did not answer, and for how many seconds more it is asked."""
+
 
 async def observe_all(
     hosts: Iterable[HostDesired],
     settings: Settings,
     seen: Callable[[HostName, Observation], None],
     evidence_of: EvidenceOf = lambda _: {},
+    awaited: Awaited = lambda *_: None,
 ) -> dict[HostName, Observation]:
-    """Looks at each host, at most `settings.parallelism` at once, and tells `seen` as results come.
+    """Looks at each host, at most `settings.parallelism` at once, and tells `seen` as results come, and `awaited` before
+    a host is asked again.
 
     Never raises for what a host does.
     """
@@ -45,7 +50,7 @@ async def observe_all(
 
     async def one(desired: HostDesired) -> None:
         evidence = evidence_of(desired)
-        observations[desired.host.name] = await _patiently(desired, settings, places, until, evidence)
+        observations[desired.host.name] = await _patiently(desired, settings, places, until, evidence, awaited)
         seen(desired.host.name, observations[desired.host.name])
 
     async with asyncio.TaskGroup() as group:
@@ -60,6 +65,7 @@ async def _patiently(
     places: asyncio.Semaphore,
     until: float,
     evidence: Mapping[ModelName, Evidence],
+    awaited: Awaited,
 ) -> Observation:
     """Asks again, up to the moment `until`, while the host is not reachable; waiting takes no place from others."""
     now = asyncio.get_running_loop().time
@@ -71,6 +77,7 @@ async def _patiently(
             return observation
         if desired.host.suspended is not None:
             return observation  # expected to be down
+        awaited(desired.host.name, observation, left)
         await asyncio.sleep(min(_BETWEEN_TRIES, left))
 
 

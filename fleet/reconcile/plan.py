@@ -45,8 +45,10 @@ def plan(
     allowance: Allowance = Allowance(),
     wanted: Callable[[ModelName], bool] | None = None,
     known: Known = Known(),
+    apart: Mapping[HostName, Observation] | None = None,
 ) -> Plan:
-    """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need.
+    """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need. With
+    `apart` all others are planned for by themselves, and this is what is known of them.
 
     `scope` names what this pass has in common with those before it that its size may be compared with.
     """
@@ -59,7 +61,7 @@ def plan(
     steps: list[Step] = []
     # What other manifests of the same name warmed is theirs.
     alone = not remembered.items.keys() - {scope}
-    to_push = publishing(desired, observations, remembered, known)
+    to_push = publishing(desired, {**(apart or {}), **observations}, remembered, known)
     for name in sorted(observations):
         host, observation = desired.hosts[name], observations[name]
         if host.host.suspended is not None:
@@ -94,7 +96,7 @@ def plan(
         tuple(refused),
         suspended,
         fingerprint,
-        filtered=wanted is not None or len(observations) < len(desired.hosts),
+        filtered=wanted is not None or (apart is None and len(observations) < len(desired.hosts)),
         observations=observations,
         known=known,
         urls={name: desired.hosts[name].host.url for name in observations},

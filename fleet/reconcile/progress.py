@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fleet.names import HostName
-from fleet.reconcile.observed import Observation
+from fleet.reconcile.observed import Observation, Unobserved
 from fleet.reconcile.report import StepResult
 from fleet.reconcile.step import Step
 
@@ -20,6 +20,16 @@ class HostSeen:
     seen: int
     """Hosts looked at so far."""
     of: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostAwaited:
+    """One host does not answer yet and is asked again: at each try."""
+
+    host: HostName
+    unobserved: Unobserved
+    left: float
+    """Seconds for which it will still be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class StepEnded:
     result: StepResult
 
 
-Event = HostSeen | StepBegun | StepMoved | StepRetried | StepEnded
+Event = HostSeen | HostAwaited | StepBegun | StepMoved | StepRetried | StepEnded
 
 
 class Listener(Protocol):

@@ -26,9 +26,9 @@ def remember(desired: Desired, scope: str, made: Plan, after: Plan, memory: Memo
     """Keeps what the next pass compares with; tells why that could not be, if so."""
     try:
         before = memory.remembered()
-        memory.record(
-            replace(_hosts(desired, made, after, before, revision), items=_items(desired, scope, made, before))
-        )
+        now = replace(_hosts(desired, made, after, before, revision), items=_items(desired, scope, made, before))
+        if now != before:
+            memory.record(now)
     except StateError as error:
         return error
     return None

@@ -100,6 +100,7 @@ class Report:
     """Of steps, in their order, then what the last look showed."""
     unobserved: tuple[Unobserved, ...] = ()
     interrupted: ExitCode | None = None
+    """What asked the pass to stop, as its exit code: a signal, a record that fails, or a deadline (`PARTIAL`)."""
     not_remembered: FleetError | None = None
     """Why the next pass will not know of this one, if so."""
     seconds: float = 0.0

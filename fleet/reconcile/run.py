@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -22,13 +22,13 @@ from fleet.reconcile.learning import evidence_of, forms_of, keep_forms, learn, w
 from fleet.reconcile.observe import observe_all
 from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.plan import Allowance, plan
-from fleet.reconcile.progress import HostSeen, Listener, deaf
+from fleet.reconcile.progress import HostAwaited, HostSeen, Listener, deaf
 from fleet.reconcile.publishers import publishers
 from fleet.reconcile.remembering import remember
 from fleet.reconcile.report import Outcome, Report, StepResult, counted
 from fleet.reconcile.step import Action, Plan, Step
 from fleet.reconcile.steps.session import Told
-from fleet.reconcile.steps.shared import Shared
+from fleet.reconcile.steps.shared import Ask, Shared
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
 from fleet.reconcile.untold import untold
@@ -73,6 +73,8 @@ class Pass:
     """Whether created models that nobody can prove are made anew."""
     self_name: str | None = None
     """The host of the inventory that this machine is, where only that one is meant."""
+    apart: Mapping[HostName, Observation] | None = None
+    """Given where hosts are worked on one at a time: what is known of the others."""
 
     @property
     def scope(self) -> str:
@@ -91,7 +93,7 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
     """
     with Memory(work.settings.state_dir, work.desired.name) as memory:
         remembered, notes = memory.remembered(), memory.notes
-    chosen = _chosen(work)
+    chosen = hosts_of(work)
     seen = 0
 
     def tell(host: HostName, observation: Observation) -> None:
@@ -99,10 +101,31 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
         seen += 1
         listener(HostSeen(host, observation, seen, len(chosen)))
 
-    observations = await observe_all(chosen, work.settings, tell, lambda host: evidence_of(host, remembered))
+    observations = await observe_all(
+        chosen,
+        work.settings,
+        tell,
+        lambda host: evidence_of(host, remembered),
+        lambda host, why, left: listener(HostAwaited(host, why, left)),
+    )
     async with publishers(work.desired, work.settings) as ask:
-        known = await learn(chosen, observations, ask, _before_asking(work))
-    observations = await with_blobs(chosen, observations, known, remembered, work.settings)
+        made = await plan_seen(work, chosen, observations, remembered, ask, before_asking(work))
+    return replace(made, notes=notes + made.notes)
+
+
+async def plan_seen(
+    work: Pass,
+    hosts: Sequence[HostDesired],
+    observations: Mapping[HostName, Observation],
+    remembered: Remembered,
+    ask: Ask,
+    known: Known,
+) -> Plan:
+    """The plan for hosts that were looked at: what else it hangs on is asked first. `known` is what `before_asking`
+    tells.
+    """
+    known = await learn(hosts, observations, ask, known)
+    observations = await with_blobs(hosts, observations, known, remembered, work.settings)
     made = plan(
         work.desired,
         observations,
@@ -112,11 +135,12 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
         allowance=work.allowance,
         wanted=_wanted(work.selection),
         known=known,
+        apart=work.apart,
     )
-    return replace(made, notes=notes + untold(made.steps, known))
+    return replace(made, notes=untold(made.steps, known))
 
 
-def _before_asking(work: Pass) -> Known:
+def before_asking(work: Pass) -> Known:
     """What is known without asking anybody."""
     return Known(
         locked=work.locked, forms=forms_of(work.desired, work.settings), rebuild_unverified=work.rebuild_unverified
@@ -136,28 +160,41 @@ async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = dea
     Raises `fleet.state.memory.StateError` before anything is changed; whatever comes later is in the report.
     """
     with Memory(work.settings.state_dir, work.desired.name) as memory:
-        return await _carried_out(work, made, stop, listener, memory)
+        async with publishers(work.desired, work.settings) as ask:
+            uploads = Uploads(work.settings.uploads, Digests(work.settings.state_dir))
+            return await carry_out_with(work, made, stop, listener, Company(memory, uploads, ask))
 
 
-async def _carried_out(work: Pass, made: Plan, stop: Stop, listener: Listener, memory: Memory) -> Report:
-    begun = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Company:
+    """What plans that are carried out beside each other share."""
+
+    memory: Memory
+    uploads: Uploads
+    ask: Ask
+    enough: Callable[[Step], str | None] = lambda _: None
+    """Why a step is not to be begun any more, although nobody asked to stop, if so."""
+
+
+async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener, company: Company) -> Report:
+    """The same with what others use as well."""
+    begun, memory = time.monotonic(), company.memory
     for step in made.steps:
         if step.action is Action.DELETE:
             # Before, not after: a run killed in between must not look like a host that lost its models.
             memory.expect_gone(step.host, step.model.key)
     keep_forms(made.known, work.settings)
-    async with publishers(work.desired, work.settings) as ask:
-        uploads = Uploads(work.settings.uploads, Digests(work.settings.state_dir))
-        served = dict(made.known.served)
+    served = dict(made.known.served)
 
-        async def fresh(name: ModelName) -> Served | None:
-            found = await ask(name)
-            if found is not None:
-                served[name] = found
-            return found
+    async def fresh(name: ModelName) -> Served | None:
+        found = await company.ask(name)
+        if found is not None:
+            served[name] = found
+        return found
 
-        shared = Shared(memory, uploads, fresh, work.fingerprint, _insecure(work.desired))
-        after, ordered = await _steps_carried_out(work, made, Told(work.settings, stop, listener, shared))
+    shared = Shared(memory, company.uploads, fresh, work.fingerprint, _insecure(work.desired))
+    told = Told(work.settings, stop, listener, shared, company.enough)
+    after, ordered = await _steps_carried_out(work, made, told)
     afterwards = plan(
         work.desired,
         after,
@@ -166,6 +203,7 @@ async def _carried_out(work: Pass, made: Plan, stop: Stop, listener: Listener, m
         allowance=work.allowance,
         wanted=_wanted(work.selection),
         known=replace(made.known, served=served),
+        apart=work.apart,
     )
     failures = tuple(result.failure for result in ordered if result.failure is not None)
     return Report(
@@ -219,7 +257,7 @@ def _without_guards(remembered: Remembered) -> Remembered:
     return replace(remembered, items={}, hosts=hosts)
 
 
-def _chosen(work: Pass) -> list[HostDesired]:
+def hosts_of(work: Pass) -> list[HostDesired]:
     """The hosts of the selection, in the order of names."""
     selection = work.selection
     selector = _selector(selection.selector) if selection.selector else None

@@ -11,7 +11,7 @@ from fleet.names import HostName, ModelName
 from fleet.reconcile.observe import observe_all
 from fleet.reconcile.observed import Observation
 from fleet.reconcile.outdated import Compared, compare
-from fleet.reconcile.progress import HostSeen, Listener, deaf
+from fleet.reconcile.progress import HostAwaited, HostSeen, Listener, deaf
 from fleet.reconcile.publishers import publishers
 from fleet.reconcile.pulled import pulled_of, pulls_alone
 from fleet.registry.locked import Locked
@@ -31,7 +31,9 @@ async def held(
         seen += 1
         listener(HostSeen(host, observation, seen, len(chosen)))
 
-    return await observe_all(chosen, settings, tell)
+    return await observe_all(
+        chosen, settings, tell, awaited=lambda host, why, left: listener(HostAwaited(host, why, left))
+    )
 
 
 async def served(names: Iterable[ModelName], desired: Desired, settings: Settings) -> Mapping[ModelName, Served]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fleet.reconcile.progress import Event, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
+from fleet.reconcile.progress import Event, HostAwaited, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
 from fleet.reconcile.report import Outcome
 from fleet.render.plain import event_line
 from fleet.render.transfer import Transfer, title
@@ -33,6 +33,8 @@ class Board:
         match event:
             case HostSeen():
                 self._seen = (event.seen, event.of)
+                return None
+            case HostAwaited():
                 return None
             case StepBegun():
                 self._running[event.step.number] = Transfer(event.step, now)

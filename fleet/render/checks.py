@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.errors import ExitCode
 from fleet.reconcile.checks.check_all import Asked, Verdict
-from fleet.render.markdown import code
+from fleet.render.inline import cell
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.words import counted, lasted, name, sentence
 from fleet.render.writing import FORMAT, cleaned
@@ -61,9 +61,9 @@ def checks_markdown(asked: Sequence[Asked]) -> str:
     if asked:
         lines += ["", "| host | model | verdict | why | code |", "|---|---|---|---|---|"]
     for each in asked:
-        why = code(each.why) if each.why else ""
+        why = cell(each.why) if each.why else ""
         mark = each.code.id if each.code is not None else ""
-        lines.append(f"| {code(each.host)} | {code(each.model)} | {_WORDS[each.verdict]} | {why} | {mark} |")
+        lines.append(f"| {cell(each.host)} | {cell(each.model)} | {_WORDS[each.verdict]} | {why} | {mark} |")
     return "\n".join(lines) + "\n"
 
 

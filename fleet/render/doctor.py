@@ -9,7 +9,7 @@ from typing import Any
 from fleet.errors import ExitCode
 from fleet.names import HostName
 from fleet.reconcile.doctor.finding import Finding, Severity, healthy
-from fleet.render.markdown import code
+from fleet.render.inline import cell
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.words import counted, name, sentence, some
 from fleet.render.writing import FORMAT, cleaned
@@ -75,8 +75,8 @@ def doctor_markdown(findings: Sequence[Finding], looked_at: int) -> str:
         lines += ["| | where | what | do | code |", "|---|---|---|---|---|"]
     for finding, hosts in _together(findings):
         mark = finding.code.id if finding.code is not None else finding.advisory or ""
-        where = code(_where(hosts, everything=False))
-        lines.append(f"| {finding.severity} | {where} | {code(finding.what)} | {code(finding.do)} | {mark} |")
+        where = cell(_where(hosts, everything=False))
+        lines.append(f"| {finding.severity} | {where} | {cell(finding.what)} | {cell(finding.do)} | {mark} |")
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from fleet.foreign import clean
 from fleet.reconcile.observed import Observed
-from fleet.reconcile.progress import Event, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
+from fleet.reconcile.progress import Event, HostAwaited, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
 from fleet.reconcile.step import Step
 from fleet.render.document import failure_part, result_part, step_part
 from fleet.render.pace import Pace
@@ -15,6 +15,9 @@ from fleet.render.writing import FORMAT, in_one_line
 
 Clock = Callable[[], float]
 """Seconds from anywhere, never set back."""
+
+_BETWEEN_WAITS = 10.0
+"""Seconds between two lines about the same host that does not answer yet."""
 
 
 class Lines:
@@ -27,11 +30,14 @@ class Lines:
         self._clock = clock
         self._begun = clock()
         self._pace = Pace(interval)
+        self._patience = Pace(_BETWEEN_WAITS)
         self._show_content = show_content
 
     def __call__(self, event: Event) -> None:
         now = self._clock()
         if isinstance(event, StepMoved) and not self._pace.due(event.step.number, now):
+            return
+        if isinstance(event, HostAwaited) and not self._patience.due(event.host, now):
             return
         self.last(event_part(event, elapsed=now - self._begun, show_content=self._show_content))
 
@@ -46,6 +52,15 @@ def event_part(event: Event, *, elapsed: float, show_content: bool = False) -> d
     match event:
         case HostSeen():
             return {"type": "host-seen", **head, **_seen(event)}
+        case HostAwaited():
+            return {
+                "type": "host-awaited",
+                **head,
+                "host": event.host,
+                "code": event.unobserved.code.id,
+                "message": clean(event.unobserved.message),
+                "left": round(event.left, 3),
+            }
         case StepBegun():
             return {"type": "step-begun", **head, **step_part(event.step, show_content=show_content)}
         case StepMoved():

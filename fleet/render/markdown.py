@@ -1,115 +1,213 @@
-"""Plans and reports as Markdown, for a comment on a merge request: short enough to be posted, and inert."""
+"""Plans and reports as Markdown, for a comment on a merge request: what is taken away first, and all of it inert."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from fleet.codes import Code
-from fleet.foreign import clean
+from fleet.names import Digest, HostName, ModelName
+from fleet.quantities import show_size
+from fleet.reconcile.difference import Blocked
 from fleet.reconcile.report import Failure, Report
-from fleet.reconcile.step import Plan, Step
+from fleet.reconcile.step import Action, Plan, Step
 from fleet.render.changes import change_lines
+from fleet.render.comment import Row, Section, comment, marker
+from fleet.render.inline import cell, code, html_code, prose
+from fleet.render.plan import alike, moved, sizes, steps_by_host
 from fleet.render.plan import summary as plan_summary
-from fleet.render.report import failures_of
+from fleet.render.report import failures_of, hosts_at_end
 from fleet.render.report import summary as report_summary
-from fleet.render.words import OUTCOMES, counted, replaces, some, symbol, told_of
+from fleet.render.words import OUTCOMES, action_of, counted, replaces, some, symbol, told_of, unobserved_lines
 
-LIMIT = 60_000
-"""Characters; GitHub takes 65,536 in a comment."""
+_FOLDED = 20
+"""More lines than this are folded away, to be opened by who wants to read them."""
 
-_TICKS = re.compile("`+")
+_CHANGES = 20
+"""Lines of changes shown of one step."""
+
+_WOULD = 20
+"""Steps shown of what a guard refused."""
+
+_HALF = 0.5
+_MORE = "`fleet plan` without `-o markdown` shows all of it."
 
 
 def plan_markdown(plan: Plan, *, show_content: bool = False) -> str:
-    """A plan: summary, steps as a table, what is taken away, what is left alone."""
-    return _bounded([f"### fleet: {_prose(plan_summary(plan))}", "", *_body(plan, show_content=show_content)])
+    """A plan: summary, what is taken away, what is left alone and why, then the steps by host."""
+    return comment(
+        marker("plan", plan.name),
+        f"fleet: {prose(plan_summary(plan))}",
+        [*_taken_away(plan), *_left_alone(plan), *_steps(plan, show_content=show_content)],
+        more=_MORE,
+    )
 
 
 def report_markdown(report: Report, *, show_content: bool = False) -> str:
-    """A report: summary, failures as a table, then the plan that was carried out, folded."""
-    lines = [f"### fleet: {_prose(report_summary(report))}", ""]
-    failures = failures_of(report)
+    """A report: summary, failures, what is left alone and why, then what was planned."""
+    return comment(
+        marker("report", report.plan.name),
+        f"fleet: {prose(report_summary(report))}",
+        report_sections(report, show_content=show_content),
+        more=_MORE,
+    )
+
+
+def report_sections(report: Report, *, show_content: bool = False) -> list[Section]:
+    """Failures, what is taken away, what is left alone and why, then what was planned."""
+    seen_at_end = replace(report.plan, hosts=hosts_at_end(report))
+    return [
+        *_failures(failures_of(report)),
+        *_taken_away(report.plan),
+        *_left_alone(seen_at_end),
+        *_steps(report.plan, show_content=show_content, folded=True),
+    ]
+
+
+def _taken_away(plan: Plan) -> Iterator[Section]:
+    """A row for each content that goes, with the hosts that lose it."""
+    there = sizes(plan)
+    losing: dict[tuple[str, Action, ModelName, Digest | None, int | None], list[HostName]] = {}
+    for step in plan.steps:
+        if replaces(step):
+            size = there.get((step.host, step.model), step.bytes_freed)
+            losing.setdefault((symbol(step), step.action, step.model, step.old, size), []).append(step.host)
+    rows = []
+    for (sign, action, model, old, size), hosts in losing.items():
+        what = "deleted" if action is Action.DELETE else f"replaced by {action}"
+        held = code(old.short) if old else ""
+        told = show_size(size) if size is not None else "not known"
+        rows.append(Row(f"| {sign} | {cell(model)} | {what} | {held} | {told} | {_hosts(hosts)} |", len(hosts)))
+    if rows:
+        number = sum(row.counts for row in rows)
+        heading = f"**{counted(number, 'model')} deleted or replaced**"
+        head = (heading, "", "| | model | what | holds now | size | on |", "|---|---|---|---|---|---|")
+        yield _folding(Section(head, tuple(rows), one="model deleted or replaced", many="models deleted or replaced"))
+
+
+def _steps(plan: Plan, *, show_content: bool, folded: bool = False) -> Iterator[Section]:
+    """A table for each host; hosts with the same steps share one."""
+    by_host = steps_by_host(plan)
+
+    def told(step: Step) -> tuple[object, ...]:
+        return symbol(step), action_of(step), told_of(step), step.number, step.changes
+
+    groups = list(alike(by_host, told))
+    folded = folded or sum(len(by_host[hosts[0]]) for hosts in groups) > _FOLDED
+    for hosts in groups:
+        steps = by_host[hosts[0]]
+        each = " on each" if len(hosts) > 1 else ""
+        what = f"{counted(len(steps), 'step')}{each}{moved(steps)}"
+        if len(hosts) > 1:
+            what += f"; {len(hosts)} hosts alike, numbered as on the first"
+        head, foot = _heading(some(hosts), what, folded=folded)
+        table = ("| | | action | model | why |", "|---|---|---|---|---|")
+        rows = tuple(Row(_step(step, show_content=show_content), len(hosts)) for step in steps)
+        yield Section((*head, *table), rows, foot, "step", "steps")
+
+
+def _step(step: Step, *, show_content: bool) -> str:
+    changes = list(change_lines(step.changes, show_content=show_content))
+    why = [cell(told_of(step)), *(cell(line) for line in changes[:_CHANGES])]
+    if len(changes) > _CHANGES:
+        why.append(f"and {counted(len(changes) - _CHANGES, 'more line')}")
+    return f"| {step.number} | {symbol(step)} | {step.action} | {cell(step.model)} | {'<br>'.join(why)} |"
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[Section]:
     if failures:
-        lines += ["| host | item | outcome | why | code |", "|---|---|---|---|---|"]
-        lines += [_failure(failure) for failure in failures]
-        lines.append("")
-    steps = report.plan.steps
-    lines += ["<details><summary>Plan</summary>", "", *_body(report.plan, show_content=show_content), "</details>"]
-    return _bounded(lines if steps else lines[:-3] + lines[-2:-1])
-
-
-def code(text: object, limit: int = 400) -> str:
-    """Any text as inline code that nothing in it can end, also within a table."""
-    cleaned = clean(str(text), limit=limit) or " "
-    longest = max((len(ticks) for ticks in _TICKS.findall(cleaned)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if longest else ""
-    return f"{fence}{pad}{cleaned}{pad}{fence}".replace("|", "\\|")
-
-
-def _body(plan: Plan, *, show_content: bool) -> Iterator[str]:
-    if plan.steps:
-        yield from ("| | host | action | model | why |", "|---|---|---|---|---|")
-        for step in plan.steps:
-            yield _row(step, show_content=show_content)
-        yield ""
-    taken = [step for step in plan.steps if replaces(step)]
-    if taken:
-        yield f"**{counted(len(taken), 'model is', 'models are')} deleted or replaced.**"
-        yield ""
-    for heading, told in _left_alone(plan):
-        each = tuple(told)
-        if each:
-            yield f"**{heading}**"
-            yield ""
-            yield from (f"- {line}" for line in each)
-            yield ""
-
-
-def _row(step: Step, *, show_content: bool) -> str:
-    why = [code(told_of(step))]
-    why += [code(line) for line in change_lines(step.changes, show_content=show_content)]
-    return f"| {symbol(step)} {step.number} | {code(step.host)} | {step.action} | {code(step.model)} | {'<br>'.join(why)} |"
+        head = ("| host | item | outcome | why | code |", "|---|---|---|---|---|")
+        rows = tuple(Row(_failure(failure)) for failure in failures)
+        yield Section(head, rows, one="failure", many="failures", share=_HALF)
 
 
 def _failure(failure: Failure) -> str:
-    item = "" if failure.model is None else code(failure.model)
-    why = code(failure.message) + (f"<br>the server said {code(failure.told)}" if failure.told else "")
-    return f"| {code(failure.host)} | {item} | {OUTCOMES[failure.outcome]} | {why} | {failure.code.id} |"
+    item = "" if failure.model is None else cell(failure.model)
+    why = cell(failure.message) + (f"<br>the server said {cell(failure.told)}" if failure.told else "")
+    return f"| {cell(failure.host)} | {item} | {OUTCOMES[failure.outcome]} | {why} | {failure.code.id} |"
 
 
-def _left_alone(plan: Plan) -> Iterator[tuple[str, Iterable[str]]]:
-    yield (
-        "Blocked",
-        (f"{code(b.model)} on {code(b.host)}: {code(b.blocked.message)} ({b.blocked.code.id})" for b in plan.blocked),
-    )
-    yield (
-        "Refused by a guard",
-        (
-            f"{code(r.message)} ({r.code.id})"
-            + (f"; would have: {code(some(r.would, limit=20), limit=2000)}" if r.would else "")
-            for r in plan.refused
-        ),
-    )
-    yield "Not observed", (f"{code(u.host)}: {code(u.message)} ({u.code.id})" for u in plan.unobserved)
-    yield "Suspended", (f"{code(host)}: {code(why) if why else ''}" for host, why in plan.suspended.items())
-    yield "Not provable", (f"{code(model)} on {code(host)} ({Code.UNVERIFIED.id})" for host, model in plan.unverified)
+def _left_alone(plan: Plan) -> Iterator[Section]:
+    for heading, one, many, rows in (
+        ("Refused by a guard", "refusal", "refusals", _refused(plan)),
+        ("Blocked, left alone with what depends on it", "blocked item", "blocked items", _blocked(plan)),
+        ("Not observed, so nothing is planned there", "host not observed", "hosts not observed", _unobserved(plan)),
+        ("Suspended, only looked at", "suspended host", "suspended hosts", _suspended(plan)),
+        ("Not provable, taken to be as desired", "item not provable", "items not provable", _unverified(plan)),
+    ):
+        each = tuple(rows)
+        if each:
+            yield _folding(Section((f"**{heading}**", ""), each, one=one, many=many))
 
 
-def _prose(text: str) -> str:
-    """Names of items never stand in a summary, so that only the marks of Markdown itself need escaping."""
-    return re.sub(r"([\\`*_<>|#\[\]@])", r"\\\1", clean(text, limit=1000))
+def _refused(plan: Plan) -> Iterator[Row]:
+    for refusal in plan.refused:
+        lines = [f"- {code(refusal.message)} ({refusal.code.id})"]
+        lines += [f"  - would: {code(would)}" for would in refusal.would[:_WOULD]]
+        if len(refusal.would) > _WOULD:
+            lines.append(f"  - and {len(refusal.would) - _WOULD} more")
+        yield Row("\n".join([*lines, *_hint(refusal.hint)]))
 
 
-def _bounded(lines: list[str]) -> str:
-    """As many whole lines as a comment may hold, and how many more there are."""
-    length, kept = 0, 0
-    for line in lines:
-        length += len(line) + 1
-        if length > LIMIT:
-            break
-        kept += 1
-    if kept < len(lines):
-        return "\n".join([*lines[:kept], "", f"… and {counted(len(lines) - kept, 'more line')}: see `-o json`"]) + "\n"
-    return "\n".join(lines).rstrip("\n") + "\n"
+def _blocked(plan: Plan) -> Iterator[Row]:
+    """Alike items of several hosts are told once."""
+    hosts: dict[tuple[ModelName, Blocked], list[HostName]] = {}
+    for item in plan.blocked:
+        hosts.setdefault((item.model, item.blocked), []).append(item.host)
+    for (model, blocked), where in hosts.items():
+        first = f"- {code(model)} on {_hosts(where)}: {code(blocked.message)} ({blocked.code.id})"
+        yield Row("\n".join([first, *_hint(blocked.hint)]), len(where))
+
+
+def _unobserved(plan: Plan) -> Iterator[Row]:
+    """Each host with its reason; of very many, each reason with its hosts."""
+    if len(plan.unobserved) > _FOLDED:
+        by_code: dict[Code, list[HostName]] = {}
+        for host in plan.unobserved:
+            by_code.setdefault(host.code, []).append(host.host)
+        for why, hosts in by_code.items():
+            yield Row(f"- {counted(len(hosts), 'host')}: {prose(why.title)} ({why.id}): {_hosts(hosts)}", len(hosts))
+        return
+    for host in plan.unobserved:
+        lines = [f"- {code(host.host)}: {code(host.message)} ({host.code.id})"]
+        if host.told and len(unobserved_lines(host)) > 1:
+            lines.append(f"  - the host said: {code(host.told)}")
+        yield Row("\n".join(lines))
+
+
+def _suspended(plan: Plan) -> Iterator[Row]:
+    yield from (Row(f"- {code(host)}{f': {code(why)}' if why else ''}") for host, why in plan.suspended.items())
+
+
+def _unverified(plan: Plan) -> Iterator[Row]:
+    hosts: dict[ModelName, list[HostName]] = {}
+    for host, model in plan.unverified:
+        hosts.setdefault(model, []).append(host)
+    for model, where in hosts.items():
+        yield Row(f"- {code(model)} on {_hosts(where)} ({Code.UNVERIFIED.id})", len(where))
+
+
+def _hosts(hosts: Sequence[HostName]) -> str:
+    """As code, which a table and a list both take: names of hosts have letters, digits, `_`, `-` and `.`."""
+    return code(some(hosts))
+
+
+def _hint(hint: str | None) -> Iterable[str]:
+    return [f"  - hint: {code(hint)}"] if hint else []
+
+
+def _folding(section: Section) -> Section:
+    """A section with its heading in bold, folded where it is long."""
+    section = replace(section, share=_HALF)
+    if sum(row.text.count("\n") + 1 for row in section.rows) <= _FOLDED:
+        return section
+    heading, *rest = section.head
+    summary = f"<details><summary><b>{heading.strip('*')}</b> ({sum(row.counts for row in section.rows)})</summary>"
+    return replace(section, head=(summary, *(rest or [""])), foot=("", "</details>"))
+
+
+def _heading(name: str, what: str, *, folded: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands before and after a table."""
+    if folded:
+        return (f"<details><summary>{html_code(name)}: {what}</summary>", ""), ("", "</details>")
+    return (f"**{code(name)}**: {what}", ""), ()

@@ -14,7 +14,7 @@ from fleet.reconcile.outdated import Compared
 from fleet.registry.image import Image
 from fleet.registry.locked import Locked
 from fleet.render.document import unobserved_part
-from fleet.render.markdown import code
+from fleet.render.inline import cell, code
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.words import counted, explained, hint_lines, name, sentence, some, unobserved_lines
 from fleet.render.writing import FORMAT, cleaned
@@ -85,7 +85,7 @@ def outdated_markdown(survey: Survey) -> str:
     if survey.models:
         lines += ["", "| model | on hosts | locked | registry | size | state |", "|---|---|---|---|---|---|"]
     for each in survey.models:
-        cells = [code(cell) if cell else "" for cell in _row(each)]
+        cells = [cell(text) if text else "" for text in _row(each)]
         lines.append(f"| {' | '.join(cells)} |")
     for unseen in survey.unobserved:
         lines += ["", f"{code(unseen.host)} was not seen: {code(unseen.message)} ({unseen.code.id})"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fleet.quantities import show_size
 from fleet.reconcile.observed import Observation, Observed
-from fleet.reconcile.progress import Event, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
+from fleet.reconcile.progress import Event, HostAwaited, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
 from fleet.reconcile.report import Outcome, StepResult
 from fleet.render.events import Clock
 from fleet.render.pace import Pace
@@ -28,6 +28,7 @@ class Plain:
         self._clock = clock
         self._everything = everything
         self._pace = Pace(interval, first=False)
+        self._patience = Pace(interval)
         self._running: dict[int, Transfer] = {}
         self._begun: set[int] = set()
         """Steps of which it was told that they run."""
@@ -38,6 +39,10 @@ class Plain:
             case HostSeen():
                 self._host_seen(event, now)
                 return
+            case HostAwaited():
+                # One line for all: a thousand hosts that start together are no reason for a thousand.
+                if not self._patience.due("hosts", now):
+                    return
             case StepBegun():
                 self._running[event.step.number] = Transfer(event.step, now)
                 return
@@ -75,11 +80,14 @@ class Plain:
             self._write(f"looked at {event.seen} of {counted(event.of, 'host')}\n")
 
 
-def event_line(event: HostSeen | StepBegun | StepRetried | StepEnded) -> str:
+def event_line(event: HostSeen | HostAwaited | StepBegun | StepRetried | StepEnded) -> str:
     """One event in one line, without its end."""
     match event:
         case HostSeen():
             return f"{name(event.host)}: {_seen(event.observation)}"
+        case HostAwaited():
+            why = f"{sentence(event.unobserved.message)} ({event.unobserved.code.id})"
+            return f"{name(event.host)}: not yet: {why}; asked again for up to {lasted(event.left)}"
         case StepBegun():
             return f"{title(event.step)}: begun"
         case StepRetried():

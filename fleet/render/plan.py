@@ -39,7 +39,7 @@ def summary(plan: Plan) -> str:
         actions = Counter(step.action for step in plan.steps)
         told = ", ".join(f"{actions[action]} to {action}" for action in Action if actions[action])
         changed = len({step.host for step in plan.steps})
-        return f"Plan: {told} on {counted(changed, 'host')}{_moved(plan.steps)}{_left(plan)}"
+        return f"Plan: {told} on {counted(changed, 'host')}{moved(plan.steps)}{_left(plan)}"
     hosts = in_service(plan)
     if plan.unobserved:
         seen = len(hosts) - len(plan.unobserved)
@@ -126,7 +126,7 @@ def _taken_away(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"  {paint.by_symbol(f'{sign} {name(model)}', sign)}  {told} on {some(losing)}"
 
 
-def _moved(steps: Iterable[Step]) -> str:
+def moved(steps: Iterable[Step]) -> str:
     """`; 4.7 GB to transfer, 2 downloads of unknown size`."""
     incoming = sum(step.bytes_in or 0 for step in steps)
     unknown = sum(step.action is Action.PULL and step.bytes_in is None for step in steps)

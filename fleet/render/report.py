@@ -29,6 +29,8 @@ _PAST = {
     Action.PUSH: "pushed",
 }
 
+_ENDED_BY = {ExitCode.TERMINATED: "Terminated", ExitCode.PARTIAL: "Ended by the deadline"}
+
 
 def report_text(report: Report, *, paint: Paint = PLAIN, everything: bool = False) -> str:
     """All of a report, ending with a newline. `everything` lists the steps that went well too."""
@@ -47,7 +49,7 @@ def report_text(report: Report, *, paint: Paint = PLAIN, everything: bool = Fals
     untried = [failure for failure in failures if failure.outcome is Outcome.NOT_TRIED]
     if untried:
         lines += [paint.warning("Not tried:"), *_untried(untried), ""]
-    seen_at_end = replace(report.plan, hosts=_hosts_at_end(report))
+    seen_at_end = replace(report.plan, hosts=hosts_at_end(report))
     lines += left_alone_lines(seen_at_end, paint, everything=everything)
     codes = [failure.code.id for failure in told]
     codes += [item.blocked.code.id for item in report.plan.blocked] + [
@@ -65,7 +67,7 @@ def summary(report: Report) -> str:
     ended = {outcome: [r for r in report.results if r.outcome is outcome] for outcome in Outcome}
     done = ended[Outcome.DONE]
     if not report.results:
-        return plan_summary(replace(report.plan, hosts=_hosts_at_end(report)))
+        return plan_summary(replace(report.plan, hosts=hosts_at_end(report)))
     troubles = [
         f"{len(ended[outcome])} {told}"
         for outcome, told in (
@@ -86,7 +88,7 @@ def summary(report: Report) -> str:
     ]
     head = "Finished with failures" if troubles or report.failures else "Done"
     if report.interrupted is not None:
-        head = "Terminated" if report.interrupted is ExitCode.TERMINATED else "Interrupted"
+        head = _ENDED_BY.get(report.interrupted, "Interrupted")
     rest = "; ".join(part for part in (", ".join(troubles), ", ".join(part for part in left if part)) if part)
     return f"{head}: {first} in {lasted(report.seconds)}{'; ' + rest if rest else ''}"
 
@@ -113,7 +115,7 @@ def _failure_of(result: StepResult) -> Failure:
     return Failure(code, code.title, step.host, step.model, step.action, step.number, result.outcome)
 
 
-def _hosts_at_end(report: Report) -> tuple[HostDifference, ...]:
+def hosts_at_end(report: Report) -> tuple[HostDifference, ...]:
     """The hosts as they were planned for, those that were lost since marked as such."""
     lost = {unobserved.host: unobserved for unobserved in report.unobserved}
     return tuple(replace(host, unobserved=lost.get(host.host)) for host in report.plan.hosts)

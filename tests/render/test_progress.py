@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fleet.codes import Code
 from fleet.names import HostName
-from fleet.reconcile.progress import Event, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
+from fleet.reconcile.progress import Event, HostAwaited, HostSeen, StepBegun, StepEnded, StepMoved, StepRetried
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Step
 from fleet.render.board import Board, fitted
@@ -108,6 +108,26 @@ def test_hosts_are_told_only_when_everything_is_wanted() -> None:
 def test_looking_at_many_hosts_is_told_now_and_then() -> None:
     events = [(number / 10, HostSeen(examples.ALPHA, examples.observed(), number, 250)) for number in range(1, 251)]
     assert told(events) == ["looked at 101 of 250 hosts", "looked at 201 of 250 hosts"]
+
+
+def awaited(host: HostName, left: float) -> HostAwaited:
+    return HostAwaited(host, examples.unobserved(host), left)
+
+
+def test_hosts_that_start_together_are_told_in_one_line_now_and_then() -> None:
+    events = [
+        (float(second), awaited(host, 60.0 - second))
+        for second in range(12)
+        for host in (examples.ALPHA, examples.BETA)
+    ]
+    not_yet = "not yet: `alpha` did not answer within 15s: http://alpha:11434 (FLT-103); asked again for up to"
+    assert told(events) == [f"alpha: {not_yet} 1m", f"alpha: {not_yet} 50s"]
+
+
+def test_json_lines_about_hosts_that_are_awaited_are_paced_by_host() -> None:
+    got = lines((second / 2, awaited(host, 60.0)) for second in range(21) for host in (examples.ALPHA, examples.BETA))
+    assert [(line["host"], line["elapsed"]) for line in got] == [("alpha", 0), ("beta", 0), ("alpha", 10), ("beta", 10)]
+    assert (got[0]["type"], got[0]["code"], got[0]["left"]) == ("host-awaited", "FLT-103", 60)
 
 
 def test_the_rate_falls_when_nothing_comes_any_more() -> None:

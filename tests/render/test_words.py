@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fleet.codes import Code
 from fleet.errors import ExitCode, InputError
@@ -14,7 +12,7 @@ from fleet.reconcile.report import Outcome, Report
 from fleet.reconcile.step import Action, Plan
 from fleet.render.changes import change_lines
 from fleet.render.document import plan_part
-from fleet.render.markdown import LIMIT, code, plan_markdown, report_markdown
+from fleet.render.markdown import plan_markdown
 from fleet.render.paint import Paint
 from fleet.render.plan import plan_text, summary
 from fleet.render.report import report_text
@@ -75,28 +73,6 @@ def test_shown_content_is_cleaned_line_by_line() -> None:
     assert lines[:4] == ["system:", "  @@ -1,2 +1,2 @@", "   one", "  -two"]
     assert lines[4].startswith(r"  +\x1b[2Jxxx")
     assert len(lines[4]) < 420
-
-
-@given(st.text(max_size=60))
-def test_inline_code_cannot_be_left(text: str) -> None:
-    told = code(text)
-    fence = len(told) - len(told.lstrip("`"))
-    inner = told[fence:-fence]
-    assert told.startswith("`" * fence)
-    assert "`" * fence not in inner.replace("\\|", "|")
-    assert "\n" not in told
-    assert "|" not in told.replace("\\|", "")
-
-
-def test_markdown_fits_into_a_comment() -> None:
-    text = plan_markdown(examples.wide_plan(2000))
-    assert len(text) < LIMIT + 100
-    assert text.endswith("more lines: see `-o json`\n")
-
-
-def test_markdown_of_a_run_without_steps_has_no_plan() -> None:
-    text = report_markdown(Report(examples.clean_plan(), examples.clean_plan()))
-    assert text == "### fleet: Nothing to do: 2 items as desired on 2 hosts\n"
 
 
 @pytest.mark.parametrize(

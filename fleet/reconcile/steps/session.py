@@ -45,6 +45,8 @@ class Told:
     stop: Stop
     listener: Listener
     shared: Shared
+    enough: Callable[[Step], str | None] = lambda _: None
+    """Why a step is not to be begun any more, although nobody asked to stop, if so."""
 
 
 class Session:
