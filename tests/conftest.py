@@ -21,6 +21,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write expected outputs and made pages anew, for review")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests measured: their processes have no terminal of their own."""
+    for report in terminalreporter.getreports("passed"):
+        for line in (text for name, text in report.user_properties if name == "told"):
+            terminalreporter.write_line(str(line))
+
+
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Has a line shown after the tests, if this one passes."""
+    return lambda line: record_property("told", line)
+
+
 @pytest.fixture
 def run_fleet(tmp_path: Path) -> FleetCommand:
     """Runs the installed command in a folder of its own; what it gives is exit code, stdout and stderr."""
