@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,10 +63,12 @@ class FleetCommand:
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, command: Sequence[str | Path] = (COMMAND,)
+    ) -> Running:
         """Begins a command that is to be talked to, interrupted or read while it runs; a block of it ends it."""
         return Running(
-            [COMMAND, *arguments],
+            [*command, *arguments],
             cwd=self.folder,
             env=self.environment(environment),
             stdin=subprocess.DEVNULL,

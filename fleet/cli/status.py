@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.cli import options
+
+if TYPE_CHECKING:
+    from fleet.settings import Settings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -15,6 +18,7 @@ def add_parser(subparsers: Any) -> None:
         "status",
         "Looks at the hosts and shows how every declared model stands: current, drifted, missing, blocked, in memory."
         " Many hosts are summed up by model; `-v` shows each.",
+        epilog="Without manifests or inventory, here or given, a running `fleet daemon` is asked in place of the hosts.",
     )
     options.sources(parser)
     options.selection(parser)
@@ -37,6 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.render.status import status_document, status_text
 
     settings = settings_of(arguments).settings
+    told = _of_daemon(arguments, settings)
+    if told is not None:
+        from fleet.render.daemon_status import daemon_exit_code, daemon_status_text
+
+        code = daemon_exit_code(told)
+        if arguments.output == "json":
+            from fleet.render.writing import written
+
+            data(written({**told, "type": "daemon-status", "exit_code": int(code)}))
+        else:
+            data(daemon_status_text(told, paint=paint_of(arguments), everything=arguments.verbose))
+        return code
     work = work_of(saved_arguments(arguments), settings, arguments).work
     report = report_of(planned(work, plain_listener(arguments)))
     plan = report.plan
@@ -51,3 +67,30 @@ def run(arguments: argparse.Namespace) -> int:
             status_text(plan, work.desired, plan.observations, paint=paint_of(arguments), everything=arguments.verbose)
         )
     return code
+
+
+def _of_daemon(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any] | None:
+    """What the one daemon of this machine tells; nothing where a part is asked for, where manifests lie here, and where
+    there is none, or more than one.
+    """
+    from pathlib import Path
+
+    from fleet.cli.running_daemon import ask_daemon
+    from fleet.manifest.files import default_paths
+    from fleet.state.folder import name_of_file
+
+    asked = (
+        arguments.files,
+        arguments.inventory,
+        arguments.self_name,
+        arguments.hosts,
+        arguments.selector,
+        arguments.models,
+    )
+    if any(asked) or default_paths(Path()):
+        return None
+    sockets = list(Path(settings.state_dir).glob("*.sock"))
+    if len(sockets) != 1:
+        return None
+    answer = ask_daemon(settings, name_of_file(sockets[0].stem), "GET", "/api/status")
+    return answer[1] if answer is not None and answer[0] == 200 and isinstance(answer[1], dict) else None

@@ -118,3 +118,23 @@ def test_this_machine_by_name(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("version: 1\nmodels: {m: {where: role=rag}}\n")
     done = fleet("validate", "-f", "m.yaml", "--self", "gpu-7", "--label", "role=rag", folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, "fleet `default`: no fault; 1 host, 1 model\n")
+
+
+def test_markdown_for_a_merge_request(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yaml").write_text(INVENTORY)
+    (tmp_path / "ollama-fleet.yaml").write_text(MANIFEST)
+    done = fleet("validate", "-i", "hosts.yaml", "-o", "markdown", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "<!-- ollama-fleet: validation of prod -->\n### fleet `prod`: no fault; 2 hosts, 2 models, 1 to be gone\n",
+    )
+    (tmp_path / "ollama-fleet.yaml").write_text("version: 1\nmodels:\n  a: {warn: true}\n  b: {alias: b, <b>: 1}\n")
+    done = fleet("validate", "-o", "markdown", folder=tmp_path)
+    assert done.returncode == 4
+    assert done.stdout == (
+        "<!-- ollama-fleet: error -->\n"
+        "### fleet: the manifests or the inventory are wrong as written (FLT-401), exit code 4\n\n"
+        "- `ollama-fleet.yaml:3:7: models.a.warn: unknown key`\n"
+        "  - `` hint: did you mean `warm`? ``\n"
+        "- `ollama-fleet.yaml:4:17: models.b.<b>: unknown key`\n"
+    )

@@ -158,10 +158,12 @@ def test_json_lines_tell_the_pass_and_end_with_the_report(run_fleet: FleetComman
 
 def test_markdown_for_a_merge_request(run_fleet: FleetCommand, fleet: Simulated) -> None:
     planned = run_fleet("plan", *FILES, "-o", "markdown").stdout
-    assert planned.startswith("### fleet: Plan: 3 to pull, 1 to delete on 2 hosts")
-    assert "| - 2 | `alpha` | delete | `old:1b` |" in planned
+    assert planned.startswith(
+        "<!-- ollama-fleet: plan of default -->\n### fleet: Plan: 3 to pull, 1 to delete on 2 hosts"
+    )
+    assert "| 2 | - | delete | `old:1b` |" in planned
     applied = run_fleet("apply", *FILES, "--yes", "-o", "markdown").stdout
-    assert applied.startswith("### fleet: Done: 3 pulled, 1 deleted on 2 hosts in ")
+    assert applied.splitlines()[1].startswith("### fleet: Done: 3 pulled, 1 deleted on 2 hosts in ")
     assert fleet.names("alpha") == {"new:1b", "qwen3:0.6b"}
 
 

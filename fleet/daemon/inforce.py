@@ -1,0 +1,127 @@
+"""Which manifests are in force: the newest that were good, whatever became of the source since (`reliability.md` D1, D13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+
+from fleet.codes import Code
+from fleet.daemon.backoff import Clocks
+from fleet.daemon.kept import kept_text, restored
+from fleet.daemon.logs import PassLog
+from fleet.daemon.source.reading import Snapshot
+from fleet.daemon.source.source import Source, SourceUnreachable
+from fleet.daemon.status import SourceState, SourceStatus
+from fleet.errors import FleetError, InputError
+from fleet.foreign import clean
+from fleet.state.folder import StateError
+from fleet.state.good import LastGood
+
+_LONGEST = 4000
+
+
+class InForce:
+    """Lives in one event loop; one reading at a time."""
+
+    def __init__(self, source: Source, good: LastGood, log: PassLog, clocks: Clocks, patience: float = 30.0) -> None:
+        """`patience` is for how many seconds a pass waits for the source; what comes later counts for the next one."""
+        self._source = source
+        self.good = good
+        self._log = log
+        self._clocks = clocks
+        self._patience = patience
+        self._reading: asyncio.Task[bool] | None = None
+        self.snapshot: Snapshot | None = None
+        self.fault: FleetError | None = None
+        """Why the last reading failed, if it did."""
+        self.status = SourceStatus(SourceState.NONE, source.what)
+        self.notes: tuple[str, ...] = ()
+
+    def moved(self) -> None:
+        """Somebody announced that the source moved."""
+        self._source.moved()
+
+    async def changes(self) -> AsyncGenerator[str, None]:
+        """Words for triggers, whenever the source may have moved."""
+        async with aclosing(self._source.changes()) as words:
+            async for word in words:
+                yield word
+
+    def concerns(self, ref: str) -> bool:
+        """Whether a push to this ref can change anything here."""
+        return self._source.concerns(ref)
+
+    def restore(self) -> None:
+        """What was good when the daemon ran last. Raises nothing: what is damaged is none."""
+        try:
+            kept = self.good.read()
+            if kept is None:
+                return
+            text, revision, at = kept
+            self.snapshot = restored(text, revision)
+        except (FleetError, ValueError) as error:
+            self.notes = (f"the last good manifests could not be taken up again: {clean(str(error))}",)
+            return
+        self.status = replace(self.status, revision=revision, since=at)
+
+    async def read(self) -> bool:
+        """Reads the source anew; whether something else is in force than before. Never raises for what is wrong there,
+        but `StateError`.
+        """
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        done, _ = await asyncio.wait({self._reading}, timeout=self._patience)
+        if not done:
+            self._put(SourceState.UNREACHABLE, "it is still being read", self.status.revision)
+            return False
+        return self._reading.result()
+
+    async def _read(self) -> bool:
+        before = self.snapshot
+        try:
+            found = await self._source.look()
+        except SourceUnreachable as error:
+            self.fault = error
+            self._put(SourceState.UNREACHABLE, str(error), self.status.revision)
+            return False
+        except FleetError as error:
+            self.fault = error
+            self._put(SourceState.BROKEN, str(error), self.status.revision)
+            return False
+        if before is not None and before.desired.name != found.desired.name:
+            # Lock, record and socket go by the name: another one is another fleet.
+            self.fault = InputError(
+                f"the fleet is called `{found.desired.name}` now, and was `{before.desired.name}`",
+                code=Code.MANIFEST_WRONG,
+                hint="restart the daemon, if that is meant: it is another fleet, with a record of its own",
+            )
+            self._put(SourceState.BROKEN, str(self.fault), self.status.revision)
+            return False
+        self.fault = None
+        self.notes = found.notes
+        if before is not None and before.fingerprint == found.fingerprint and before.revision == found.revision:
+            self._put(SourceState.GOOD, "", found.revision)
+            return False
+        self.snapshot = found
+        self._put(SourceState.GOOD, "", found.revision)
+        await self._keep(found)
+        return before is None or before.fingerprint != found.fingerprint
+
+    async def _keep(self, found: Snapshot) -> None:
+        try:
+            text = await asyncio.to_thread(kept_text, found)
+            self.good.keep(text, found.revision, self._clocks.now())
+        except StateError as error:
+            self.notes = (*self.notes, str(error))
+
+    def _put(self, state: SourceState, message: str, revision: str) -> None:
+        same = self.status.state is state and self.status.message == message and self.status.revision == revision
+        since: datetime | None = self.status.since if same else self._clocks.now()
+        message = "\n".join(clean(line, limit=500) for line in message[:_LONGEST].splitlines())
+        status = SourceStatus(state, self._source.what, revision, since, message)
+        if status != self.status:
+            self.status = status
+            self._log.source_changed(status)

@@ -1,0 +1,335 @@
+"""One host's part of a pass: look, plan, leave alone what failed lately, carry out, look again, judge.
+
+Hosts are worked on apart from each other, so that one that is slow, or long at a download, delays none of the others.
+Nothing a host does raises; a fault of fleet itself on one host is told as that host's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from fleet.codes import Code
+from fleet.daemon.backoff import BackOff, Clocks, Key, look_of
+from fleet.daemon.board import Board
+from fleet.daemon.counters import Counters
+from fleet.daemon.following import Following
+from fleet.daemon.judging import Circumstances, host_status
+from fleet.daemon.pass_log import PassLog
+from fleet.daemon.waiting import after_failure, after_silence, counts, inputs_of, unexpected
+from fleet.manifest.item import HostDesired
+from fleet.names import HostName
+from fleet.ollama.versions import Version
+from fleet.reconcile.difference import State
+from fleet.reconcile.known import Known
+from fleet.reconcile.learning import evidence_of
+from fleet.reconcile.observe import observe
+from fleet.reconcile.observed import Observation, Observed, Unobserved
+from fleet.reconcile.plan import restricted
+from fleet.reconcile.remembering import remember
+from fleet.reconcile.report import Failure, Outcome, Report
+from fleet.reconcile.run import Company, Pass, carry_out_with, plan_seen
+from fleet.reconcile.step import Plan, Step
+from fleet.reconcile.steps.shared import Ask
+from fleet.reconcile.steps.uploads import Uploads
+from fleet.reconcile.stop import Stop
+from fleet.settings import Settings
+from fleet.state.attempts import Attempt, Attempts
+from fleet.state.memory import Memory, StateError
+
+NEWER = "the manifests changed meanwhile, and the next pass goes on by them"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What all hosts of one pass have in common."""
+
+    number: int
+    work: Pass
+    known: Known
+    """What is known before anybody is asked."""
+    ask: Ask
+    """Registries, each name once for the whole pass."""
+    at_once: frozenset[HostName] = frozenset()
+    """Hosts that a person named: nothing there waits for its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a host in a pass."""
+
+    host: HostName
+    plan: Plan | None
+    """Nothing where it was not looked at."""
+    report: Report | None = None
+    """Where steps were carried out."""
+    observation: Observation | None = None
+    held: int = 0
+    """Steps that were left for later, since they failed lately."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """What units share for as long as the daemon lives."""
+
+    settings: Settings
+    memory: Memory
+    uploads: Uploads
+    attempts: Attempts
+    backoff: BackOff
+    board: Board
+    clocks: Clocks
+    counters: Counters
+    log: PassLog
+    looks: asyncio.Semaphore
+    """Places to look at hosts that answered the last time."""
+    slow_looks: asyncio.Semaphore
+    """Places for the others, which may take their whole time."""
+    enough: Callable[[HostName, Pass], str | None] = lambda _host, _work: None
+    """Why no further step of a host is to be begun, if so."""
+    stops: dict[HostName, Stop] = field(default_factory=dict)
+    following: dict[HostName, Following] = field(default_factory=dict)
+    tripped: dict[HostName, frozenset[Code]] = field(default_factory=dict)
+    """Guards that hold something back."""
+    seen: dict[HostName, Observation] = field(default_factory=dict)
+    """The last look at each host, kept while one of them publishes for all."""
+    keeps_seen: bool = False
+    calm: dict[HostName, tuple[object, ...]] = field(default_factory=dict)
+    """What a host said and was asked for when there was nothing to do: as long as both stay, there is nothing either."""
+
+
+async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
+    """One host, once. Raises `StateError` where the record cannot be used: then nothing may be changed anywhere."""
+    name = host.host.name
+    if name not in round_.at_once and bench.backoff.held(look_of(name), ""):
+        return Done(name, None)
+    try:
+        return await _worked_on(host, round_, bench)
+    except StateError:
+        raise
+    except Exception as error:  # a fault of ours on one host must not end the others
+        observation = unexpected(name, error)
+        _silent(host, observation, round_, bench)
+        return Done(name, None, observation=observation)
+
+
+async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
+    name, work = host.host.name, round_.work
+    observation = await _look(host, work, bench)
+    if isinstance(observation, Unobserved):
+        _silent(host, observation, round_, bench)
+        return Done(name, None, observation=observation)
+    _forget(bench, [look_of(name)])
+    if bench.keeps_seen:
+        bench.seen[name] = observation
+    said = _said(host, observation, round_)
+    if said is not None and bench.calm.get(name) == said:
+        _seen(name, observation, bench)
+        return Done(name, None, observation=observation)
+    bench.calm.pop(name, None)
+    memory = bench.memory
+    made = await plan_seen(work, [host], {name: observation}, memory.remembered(), round_.ask, round_.known)
+    seen = made.observations[name]
+    _drop_settled(name, made, bench)
+    _tripped(name, made, bench)
+    kept = made if name in round_.at_once else restricted(made, _due(made, observation.version, bench))
+    held = len(made.steps) - len(kept.steps)
+    if work.settings.dry_run or not kept.steps:
+        if not work.settings.dry_run:
+            _remember(work, made, bench)
+        _judge(host, made, seen, bench, dry_run=work.settings.dry_run)
+        if said is not None and not made.steps and not made.known.served and _is_calm(made):
+            bench.calm[name] = said
+        return Done(name, made, observation=seen, held=held)
+    report = await _carry_out(host, kept, round_, bench)
+    return Done(name, made, report, report.after.observations.get(name), held)
+
+
+async def _look(host: HostDesired, work: Pass, bench: Bench) -> Observation:
+    former = bench.board.hosts.get(host.host.name)
+    slow = former is not None and former.seen is None
+    slow = slow or bench.backoff.get(look_of(host.host.name)) is not None
+    async with bench.slow_looks if slow else bench.looks:
+        return await observe(host, work.settings, evidence_of(host, bench.memory.remembered()))
+
+
+async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench) -> Report:
+    name = host.host.name
+    began = bench.clocks.now()
+    stop = bench.stops[name] = Stop()
+    following = bench.following[name] = Following(name, bench.board, bench.clocks, began, bench.counters.heard)
+    _judge(host, plan, plan.observations[name], bench, busy_since=began)
+    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_.work))
+    try:
+        report = await carry_out_with(round_.work, plan, stop, following, company)
+    finally:
+        del bench.stops[name], bench.following[name]
+    if isinstance(report.not_remembered, StateError):
+        raise report.not_remembered
+    _learn(report, plan, bench)
+    observation = report.after.observations.get(name)
+    if observation is not None:
+        _judge(host, report.after, observation, bench)
+    for failure in report.failures:
+        bench.log.failure(failure)
+    return report
+
+
+def _due(plan: Plan, version: Version, bench: Bench) -> Callable[[Step], bool]:
+    """The steps that may be done now: all but those that failed lately with the same inputs, and what needs them."""
+    left: set[int] = set()
+    for step in plan.steps:
+        key = (step.host, str(step.model), str(step.action))
+        if bench.backoff.held(key, inputs_of(step, version)) or left.intersection(step.needs):
+            left.add(step.number)
+    return lambda step: step.number not in left
+
+
+def _learn(report: Report, plan: Plan, bench: Bench) -> None:
+    """Keeps what failed, and forgets what succeeded."""
+    now = bench.clocks.now()
+    _forget(bench, [_key(result.step) for result in report.results if result.outcome is Outcome.DONE])
+    kept: list[Attempt] = []
+    for failure in report.failures:
+        step = _step_of(failure, plan)
+        if not counts(failure) or step is None:
+            continue
+        before = plan.observations.get(failure.host)
+        version = before.version if isinstance(before, Observed) else Version(0, 0, 0)
+        former = bench.backoff.get(_key(step))
+        told = replace(failure, action=step.action)
+        if former is not None:
+            bench.counters.retried(former.retry_class)
+        kept.append(
+            after_failure(former, told, inputs_of(step, version), now, bench.settings, random.random())  # noqa: S311
+        )
+        bench.backoff.put(kept[-1])
+    if kept:
+        bench.attempts.keep(kept)
+
+
+def _step_of(failure: Failure, plan: Plan) -> Step | None:
+    """The step that failed; for what the last look showed otherwise, the last one of that model."""
+    steps = [step for step in plan.steps if step.model == failure.model]
+    return next((step for step in steps if step.number == failure.step), steps[-1] if steps else None)
+
+
+def _tripped(host: HostName, made: Plan, bench: Bench) -> None:
+    """Counts each guard once, when it begins to hold something back."""
+    codes = frozenset(refusal.code for refusal in made.refused)
+    for code in codes - bench.tripped.get(host, frozenset()):
+        bench.counters.guard_tripped(code)
+    bench.tripped[host] = codes
+
+
+def _key(step: Step) -> Key:
+    return step.host, str(step.model), str(step.action)
+
+
+def _forget(bench: Bench, keys: Iterable[Key]) -> None:
+    gone = bench.backoff.drop(keys)
+    if gone:
+        bench.attempts.drop(gone)
+
+
+def _drop_settled(host: HostName, made: Plan, bench: Bench) -> None:
+    """Forgets what failed and is not wanted any more: no step of this plan is for it."""
+    wanted = {_key(step) for step in made.steps}
+    _forget(bench, [key for key in bench.backoff.of(host) if key[1] and key not in wanted])
+
+
+def _remember(work: Pass, made: Plan, bench: Bench) -> None:
+    error = remember(work.desired, work.scope, made, made, bench.memory, work.fingerprint)
+    if isinstance(error, StateError):
+        raise error
+
+
+def _silent(host: HostDesired, observation: Unobserved, round_: Round, bench: Bench) -> None:
+    key = look_of(host.host.name)
+    attempt = after_silence(
+        bench.backoff.get(key),
+        observation,
+        bench.clocks.now(),
+        bench.settings,
+        random.random(),  # noqa: S311
+    )
+    bench.calm.pop(host.host.name, None)
+    bench.backoff.put(attempt)
+    bench.attempts.keep([attempt])
+    _judge(host, _of_nobody(round_.work.desired.name), observation, bench)
+
+
+def _of_nobody(name: str) -> Plan:
+    return Plan(name)
+
+
+def _judge(
+    host: HostDesired,
+    plan: Plan,
+    observation: Observation,
+    bench: Bench,
+    *,
+    busy_since: datetime | None = None,
+    dry_run: bool = False,
+) -> None:
+    name = host.host.name
+    failed = {key[1:]: attempt for key, attempt in bench.backoff.of(name).items()}
+    circumstances = Circumstances(
+        bench.clocks.now(),
+        failed,
+        {key: bench.backoff.next_try((name, *key)) for key in failed},
+        busy_since=busy_since,
+        dry_run=dry_run,
+    )
+    bench.board.put_host(host_status(host, plan, observation, bench.board.hosts.get(name), circumstances))
+
+
+def _seen(name: HostName, observation: Observed, bench: Bench) -> None:
+    """The same as the last time: only how fresh that is changes."""
+    status = bench.board.hosts.get(name)
+    if status is not None:
+        converged = observation.at if status.ready else status.converged
+        bench.board.put_host(replace(status, seen=observation.at, converged=converged))
+
+
+def _said(host: HostDesired, observed: Observed, round_: Round) -> tuple[object, ...] | None:
+    """All that a plan for the host hangs on, where that does not hang on the time or on registries; else nothing."""
+    for item in host.items:
+        if (item.warm is not None and item.warm.keep_alive is not None) or item.push:
+            return None
+    runners = tuple(replace(runner, expires_at=None) for runner in observed.runners)
+    # The desired part itself, so that it stays in memory: another one at the same place is no equal one.
+    return (
+        _Same(host), round_.work.fingerprint, observed.version, observed.models, runners, observed.contents,
+        observed.collisions, observed.unreadable,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """Equal to nothing but the same object: comparing two desired states of a host takes as long as planning."""
+
+    host: HostDesired
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.host is other.host
+
+    def __hash__(self) -> int:
+        return id(self.host)
+
+
+def _is_calm(made: Plan) -> bool:
+    """Whether nothing is to be done, tried or told: what is blocked is looked at anew each time."""
+    return (
+        not made.blocked
+        and not made.refused
+        and not made.suspended
+        and all(
+            item.state in {State.AS_DESIRED, State.UNVERIFIED} and item.trouble is None and not item.adopt
+            for host in made.hosts
+            for item in host.items
+        )
+    )

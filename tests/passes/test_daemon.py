@@ -1,0 +1,247 @@
+"""The installed daemon beside simulated hosts: what it does when something changes, and how it begins and ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.source.repositories import Remote
+from tests.daemon_process import DaemonProcess, conditions
+from tests.fleet_command import FleetCommand
+from tests.simulated import Simulated
+
+ONE = "version: 1\nmodels: {qwen3:8b: }\n"
+TWO = "version: 1\nmodels: {qwen3:8b: , llama3.2:3b: }\n"
+BROKEN = "version: 1\nmodels: {qwen3:8b: {pul: {}}}\n"
+RARELY = ("--interval", "1h")
+"""Whatever happens in a test is then not because of time."""
+
+Simulate = Callable[[str], Simulated]
+
+
+def ready(*hosts: str) -> Callable[[dict[str, object]], bool]:
+    return lambda status: conditions(status) == dict.fromkeys(hosts, "ready")
+
+
+def in_force(revision: str) -> Callable[[dict[str, object]], bool]:
+    """All as this commit has it."""
+
+    def judged(status: dict[str, object]) -> bool:
+        source = status["fleet"]["source"]  # type: ignore[index]
+        return source["revision"] == revision and set(conditions(status).values()) == {"ready"}
+
+    return judged
+
+
+def test_commits_flow_to_hosts_and_a_broken_one_changes_nothing(
+    run_fleet: FleetCommand, simulate: Simulate, tmp_path: Path
+) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.5.4}}")
+    inventory = fleet.inventory(run_fleet.folder / "hosts.yaml")
+    remote = Remote(tmp_path / "git")
+    first = remote.push({"prod/models.yaml": ONE})
+    git = {
+        "OLLAMA_FLEET_GIT_URL": remote.url,
+        "OLLAMA_FLEET_GIT_PATH": "prod",
+        "OLLAMA_FLEET_GIT_INTERVAL": "100ms",
+    }
+    with DaemonProcess(run_fleet, "-i", inventory, *RARELY, environment=git) as daemon:
+        daemon.until(in_force(first))
+        assert fleet.names("alpha") == fleet.names("beta") == {"qwen3:8b"}
+
+        second = remote.push({"prod/models.yaml": TWO})
+        daemon.until(in_force(second))
+        assert fleet.names("beta") == {"qwen3:8b", "llama3.2:3b"}
+
+        fleet.reset()
+        remote.push({"prod/models.yaml": BROKEN})
+        status = daemon.until(lambda status: status["fleet"]["source"]["state"] == "broken")
+        assert status["fleet"]["source"]["revision"] == second
+        assert "models.yaml:2:21" in "\n".join(status["fleet"]["source"]["faults"])
+        assert daemon.ask("GET", "/metrics")[1].count('ollama_fleet_source_broken{fleet="default"} 1') == 1
+
+        # The daemon goes on by what was good, over a restart too.
+        fleet.post("/hosts/alpha/remove", {"model": "llama3.2:3b"})
+        daemon.restart()
+        daemon.until(in_force(second))
+        assert fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"}
+
+        healed = remote.push({"prod/models.yaml": TWO})
+        daemon.until(in_force(healed))
+        triggers = {word for each in daemon.status()["fleet"]["passes"] for word in each["triggers"]}
+    assert {"start"} <= triggers
+    assert daemon.code == 0
+
+
+def test_a_host_that_comes_back_catches_up(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
+    with DaemonProcess(run_fleet, *files, *RARELY, environment={"OLLAMA_FLEET_BACK_OFF": "50ms"}) as daemon:
+        status = daemon.until(lambda status: conditions(status) == {"alpha": "ready", "beta": "unknown"})
+        (beta,) = (host for host in status["hosts"] if host["name"] == "beta")
+        assert beta["code"] == "FLT-101"
+        fleet.post("/hosts/beta/up")
+        daemon.until(ready("alpha", "beta"))
+    assert fleet.names("beta") == {"qwen3:8b"}
+
+
+def test_a_changed_file_is_enough_and_a_long_download_holds_up_nobody(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate(
+        "hosts: {alpha: {version: 0.32.15}, slow: {version: 0.32.15, faults: [{fault: silence, endpoint: pull}]}}"
+    )
+    manifest = run_fleet.write("m.yaml", ONE)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    with DaemonProcess(run_fleet, *files, *RARELY, environment={"OLLAMA_FLEET_GRACE": "0s"}) as daemon:
+        daemon.until(lambda status: conditions(status) == {"alpha": "ready", "slow": "progressing"})
+        manifest.write_text(TWO, encoding="utf-8")
+        daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
+        assert fleet.names("slow") == set()
+
+
+def test_a_suspended_host_is_left_alone_without_a_commit(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15}}")
+    manifest = run_fleet.write("m.yaml", ONE)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    with DaemonProcess(run_fleet, *files, *RARELY) as daemon:
+        daemon.until(ready("alpha", "beta"))
+        suspended = run_fleet("suspend", "beta", "--reason", "a new disk", environment=daemon.environment)
+        assert suspended.code == 0, suspended.stderr
+        daemon.until(lambda status: conditions(status)["beta"] == "suspended")
+        manifest.write_text(TWO, encoding="utf-8")
+        daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
+        assert fleet.names("beta") == {"qwen3:8b"}
+        assert run_fleet("resume", "beta", environment=daemon.environment).code == 0
+        daemon.until(ready("alpha", "beta"))
+        listed = run_fleet("history", "-o", "json", environment=daemon.environment)
+    assert fleet.names("beta") == {"qwen3:8b", "llama3.2:3b"}
+    assert json.loads(listed.stdout)["passes"][0]["triggers"] == ["request"]
+
+
+def test_what_a_person_has_to_mend_is_stalled_and_not_tried_all_the_time(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    manifest = run_fleet.write("m.yaml", "version: 1\nmodels: {qwen3:8b: , nobody/has-this:1b: }\n")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    with DaemonProcess(run_fleet, *files, "--interval", "50ms") as daemon:
+        status = daemon.until(
+            lambda status: conditions(status) == {"alpha": "stalled"} and len(status["fleet"]["passes"]) > 4
+        )
+        (host,) = status["hosts"]
+        (stalled,) = (item for item in host["items"] if item["condition"] == "stalled")
+        assert (stalled["model"], stalled["code"]) == ("nobody/has-this:1b", "FLT-207")
+        assert stalled["next_try"]
+        pulls = [r for r in fleet.requests() if r["kind"] == "pull" and r["model"].startswith("nobody")]
+        assert len(pulls) == 1
+
+        daemon.restart()
+        daemon.until(lambda status: conditions(status) == {"alpha": "stalled"})
+        pulls = [r for r in fleet.requests() if r["kind"] == "pull" and r["model"].startswith("nobody")]
+        assert len(pulls) == 1, "a restart is no reason to try again"
+
+        manifest.write_text(ONE, encoding="utf-8")
+        daemon.until(ready("alpha"))
+
+
+def test_the_service_manager_hears_all_of_its_life(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    manifest = run_fleet.write("m.yaml", ONE)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    watched = {"WATCHDOG_USEC": "400000"}
+    with DaemonProcess(run_fleet, *files, *RARELY, environment=watched) as daemon:
+        daemon.until(ready("alpha"))
+        daemon.manager.until(lambda told: told.get("STATUS", "").startswith("1 of 1 hosts ready"))
+        for _ in range(3):
+            daemon.manager.field("WATCHDOG", "1", within=5)
+        daemon.send(signal.SIGHUP)
+        reloading = daemon.manager.field("RELOADING", "1")
+        assert int(reloading["MONOTONIC_USEC"]) > 0
+        daemon.manager.field("READY", "1")
+        assert daemon.end() == 0
+        daemon.manager.field("STOPPING", "1")
+
+
+def test_a_loop_that_is_blocked_gives_no_sign_of_life(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    told = {
+        "OLLAMA_FLEET_MANIFESTS": str(run_fleet.write("m.yaml", ONE)),
+        "OLLAMA_FLEET_INVENTORY": fleet.inventory(run_fleet.folder / "hosts.yaml"),
+        "WATCHDOG_USEC": "400000",
+    }
+    with DaemonProcess(run_fleet, environment=told, driven="blocked") as daemon:
+        daemon.until(ready("alpha"))
+        daemon.manager.field("WATCHDOG", "1")
+        daemon.send(signal.SIGUSR1)
+        began = time.monotonic()
+        # One more may be on its way, sent just before.
+        daemon.manager.field("WATCHDOG", "1")
+        daemon.manager.field("WATCHDOG", "1")
+        assert time.monotonic() - began > 2.5
+        daemon.manager.field("WATCHDOG", "1", within=1)
+
+
+def test_a_wall_clock_that_is_set_back_silences_nothing(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
+    told = {
+        "OLLAMA_FLEET_MANIFESTS": str(run_fleet.write("m.yaml", TWO)),
+        "OLLAMA_FLEET_INVENTORY": fleet.inventory(run_fleet.folder / "hosts.yaml"),
+        "OLLAMA_FLEET_INTERVAL": "200ms",
+        "OLLAMA_FLEET_BACK_OFF": "200ms",
+    }
+    with DaemonProcess(run_fleet, environment=told, driven="set-back") as daemon:
+        status = daemon.until(lambda status: conditions(status) == {"alpha": "ready", "beta": "unknown"})
+        last = status["fleet"]["passes"][0]
+        daemon.send(signal.SIGUSR1)
+        status = daemon.until(lambda status: status["fleet"]["passes"][0]["number"] > last["number"] + 3)
+        assert status["fleet"]["passes"][0]["begun"] < last["begun"]
+        # What was to be tried again is, and by the interval alone nothing was lost.
+        fleet.post("/hosts/beta/up")
+        fleet.post("/hosts/alpha/remove", {"model": "qwen3:8b"})
+        daemon.until(lambda _: fleet.names("alpha") == fleet.names("beta") == {"qwen3:8b", "llama3.2:3b"})
+
+
+def test_one_pass_by_itself_has_the_exit_codes_of_an_apply(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
+    manifest = run_fleet.write("m.yaml", ONE)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    looked = run_fleet("daemon", "--once", "--dry-run", *files)
+    assert (looked.code, fleet.changing()) == (7, 0)
+    assert run_fleet("daemon", "--once", *files).code == 7
+    assert fleet.names("alpha") == {"qwen3:8b"}
+    manifest.write_text(BROKEN, encoding="utf-8")
+    broken = run_fleet("daemon", "--once", *files)
+    assert broken.code == 4
+    assert "m.yaml:2:" in broken.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "nothing says where manifests come from"),
+        ({"OLLAMA_FLEET_CALENDAR": "at noon", "OLLAMA_FLEET_MANIFESTS": "/m.yaml"}, "`calendar`: `at noon`"),
+        ({"OLLAMA_FLEET_INTERVAL": "soon"}, "OLLAMA_FLEET_INTERVAL: interval: `soon`"),
+    ],
+)
+def test_wrong_settings_end_it_at_once(environment: dict[str, str], said: str, run_fleet: FleetCommand) -> None:
+    ended = run_fleet("daemon", environment=environment)
+    assert ended.code == 4
+    assert said in ended.stderr
+
+
+def test_of_two_daemons_of_one_fleet_the_second_says_so(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
+    with DaemonProcess(run_fleet, *files, *RARELY) as daemon:
+        second = run_fleet("daemon", *files, environment=daemon.environment)
+        assert second.code == 5
+        assert "another" in second.stderr
+        # A one-shot of the same fleet gets its turn between two passes.
+        daemon.until(ready("alpha"))
+        assert run_fleet("apply", *files, "--yes", "--lock-timeout", "5s", environment=daemon.environment).code == 0
