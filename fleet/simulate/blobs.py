@@ -177,7 +177,10 @@ class Blobs:
         self._clock = clock
         self._blobs: dict[str, Blob] = {}
         self._partial: dict[str, Partial] = {}
+        self._finished = 0
         self._arriving: list[Intake] = []
+        self.peak = 0
+        """Bytes that the finished blobs took at most."""
 
     def path(self, digest: str) -> str:
         """Where the blob lies on the host; an empty digest gives the folder. Raises `InvalidDigestError`."""
@@ -212,6 +215,8 @@ class Blobs:
             return False
         self.make_room(content.size, digest)
         self._blobs[digest] = Blob(content, self._clock())
+        self._finished += content.size
+        self.peak = max(self.peak, self._finished)
         return True
 
     def touch(self, digest: str) -> None:
@@ -220,7 +225,9 @@ class Blobs:
             blob.touched = self._clock()
 
     def remove(self, digest: str) -> bool:
-        return self._blobs.pop(digest, None) is not None
+        removed = self._blobs.pop(digest, None)
+        self._finished -= removed.content.size if removed else 0
+        return removed is not None
 
     def make_room(self, size: int, name: str) -> None:
         """Raises `NoSpaceError` where the disk cannot take so many bytes more."""
@@ -230,9 +237,8 @@ class Blobs:
     @property
     def used(self) -> int:
         """Bytes on disk, with what is not finished yet of downloads and uploads."""
-        finished = sum(blob.content.size for blob in self._blobs.values())
         downloads = sum(partial.size for partial in self._partial.values())
-        return finished + downloads + sum(intake.size for intake in self._arriving)
+        return self._finished + downloads + sum(intake.size for intake in self._arriving)
 
     @contextmanager
     def arriving(self) -> Iterator[Intake]:

@@ -72,6 +72,12 @@ class Downloads:
         if content is not None:
             yield progress(f"pulling {short}", digest=digest, total=content.size, completed=content.size)
             return
+        stand_in = self._store.elsewhere.contents.get(digest)
+        if stand_in is not None:
+            yield progress(f"pulling {short}", digest=digest, total=stand_in.size, completed=0)
+            self._store.blobs.add(stand_in, digest)
+            yield progress(f"pulling {short}", digest=digest, total=stand_in.size, completed=stand_in.size)
+            return
         url = registry.url(f"/v2/{repository}/blobs/{digest}")
         download = self._running.get(digest)
         if download is None:

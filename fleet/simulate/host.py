@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, timezone
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +17,7 @@ from fleet.simulate import seeds
 from fleet.simulate.access import host_allowed, origin_allowed
 from fleet.simulate.answers import Answer
 from fleet.simulate.download import Downloads
+from fleet.simulate.elsewhere import Elsewhere
 from fleet.simulate.endpoints import Endpoints
 from fleet.simulate.hosttime import host_time
 from fleet.simulate.inference import Inference
@@ -44,7 +46,8 @@ class SimulatedHost:
     second and blob. `clock` gives seconds since 1970, `monotonic` seconds from anywhere; `sleep` passes them; without
     clocks the host lives in the event loop's time. `transport` stands in for the network towards registries. `seed` is
     that of what is chance on a server: the order in which it looks at several files. Of `answers` the first that fits
-    is given, else one that says that it is simulated.
+    is given, else one that says that it is simulated. `behaves_as` is the release that it really is, where `version`
+    does not tell; contents that exist `elsewhere` come without their bytes.
     """
 
     def __init__(
@@ -71,14 +74,16 @@ class SimulatedHost:
         transport: httpx2.AsyncBaseTransport | None = None,
         seed: str | int = 0,
         answers: Iterable[Answer] = (),
+        behaves_as: str | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        self.behaviour = Behaviour.of(version)
+        self.behaviour = replace(Behaviour.of(behaves_as or version), text=version)
         self.answers = tuple(answers)
         """What models are to say; may be exchanged at any time."""
         self.counters: Counter[str] = Counter()
         time = host_time(clock, monotonic, sleep)
         limits = Limits(memory, max_loaded, max_queue, keep_alive, load_seconds, load_rate, unload_seconds)
-        self.store = Store(self.behaviour, models_dir, disk=disk, noprune=noprune, clock=time.wall)
+        self.store = Store(self.behaviour, models_dir, disk=disk, noprune=noprune, clock=time.wall, elsewhere=elsewhere)
         self.runners = Runners(self.behaviour, limits, time)
         remote = Remote(self.behaviour, registries, transport)
         self._downloads = Downloads(self.store, remote, time, rate=download_rate)

@@ -112,16 +112,18 @@ class Stored:
     raw: bytes
     modified: int
     manifest: ImageManifest | None
+    known_as: str = ""
+    """The digest of what it stands for, where it stands for a file that exists elsewhere."""
 
     @classmethod
-    def of(cls, raw: bytes, modified: int) -> Stored:
+    def of(cls, raw: bytes, modified: int, known_as: str = "") -> Stored:
         try:
             manifest = ImageManifest.decoded(raw)
         except (ValueError, TypeError, AttributeError):
             manifest = None
-        return cls(raw, modified, manifest)
+        return cls(raw, modified, manifest, known_as)
 
     @property
     def digest(self) -> str:
         """64 hex digits."""
-        return hashlib.sha256(self.raw).hexdigest()
+        return self.known_as or hashlib.sha256(self.raw).hexdigest()

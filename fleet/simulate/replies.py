@@ -208,8 +208,14 @@ def _running(runner: Runner, runners: Runners, behaviour: Behaviour, zone: timez
         "digest": model.digest,
         "details": _details(model.config, parent="", header=None, behaviour=behaviour),
         "expires_at": moment(runners.expiry(runner), zone),
-        "size_vram": runner.size if runners.limits.memory is not None else 0,
+        "size_vram": _on_gpu(runner, runners),
     }
     if behaviour.has(Capability.CONTEXT_IN_PS):
         entry["context_length"] = runner.context
     return entry
+
+
+def _on_gpu(runner: Runner, runners: Runners) -> int:
+    if runner.vram is not None:
+        return runner.vram
+    return runner.size if runners.limits.memory is not None else 0

@@ -62,6 +62,8 @@ class Runner:
     deadline: float | None = None
     gone_at: float | None = None
     """When it will have left; until then it is listed, but of no use."""
+    vram: int | None = None
+    """Bytes on a GPU, where another machine told them; else as the host's memory says."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -149,6 +151,14 @@ class Runners:
             return
         runner.expires = self._time.wall() + runner.session
         runner.deadline = None if runner.session >= FOREVER else self._time.steady() + runner.session / _SECOND
+
+    def hold(self, model: Installed, options: RunnerOptions, *, size: int, vram: int, seconds: float | None) -> None:
+        """Puts a model into memory that was loaded on another machine. It stays for so many seconds, or for ever."""
+        session = FOREVER if seconds is None else max(1, int(seconds * _SECOND))
+        runner = Runner(model, options, True, options.context, size, session, loading=False, active=0, vram=vram)
+        runner.expires = self._time.wall() + session if session < FOREVER else None
+        runner.deadline = None if seconds is None else self._time.steady() + seconds
+        self._loaded[model.runner_key] = runner
 
     def expire(self, model: Installed) -> None:
         """Lets the runner of these weights go as soon as it is idle."""

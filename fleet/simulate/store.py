@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from fleet.simulate.blobs import Blobs, Content, Held, digest_of
+from fleet.simulate.elsewhere import Elsewhere
 from fleet.simulate.image import ImageManifest, Layer, Stored
 from fleet.simulate.modelname import Name
 from fleet.simulate.versions import Behaviour, Capability
@@ -17,16 +18,24 @@ class CorruptManifestError(ValueError):
 
 
 class Store:
-    """Names, manifests and blobs. `clock` gives nanoseconds since 1970."""
+    """Names, manifests and blobs. `clock` gives nanoseconds since 1970, `elsewhere` what need not be moved to be here."""
 
     def __init__(
-        self, behaviour: Behaviour, folder: str, *, disk: int | None, noprune: bool, clock: Callable[[], int]
+        self,
+        behaviour: Behaviour,
+        folder: str,
+        *,
+        disk: int | None,
+        noprune: bool,
+        clock: Callable[[], int],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.behaviour = behaviour
         self.folder = folder
         self.noprune = noprune
         self.blobs = Blobs(f"{folder}/blobs", disk, clock)
         self.clock = clock
+        self.elsewhere = elsewhere or Elsewhere()
         self.converted: dict[str, str] = {}
         """What zips of safetensors were converted to since the server started, by their digests (≤0.5.4)."""
         self._files: dict[Name, Stored] = {}
@@ -66,10 +75,11 @@ class Store:
     def listed(self) -> list[tuple[Name, Stored, ImageManifest]]:
         return [(name, stored, stored.manifest) for name, stored in self._files.items() if stored.manifest]
 
-    def write(self, name: Name, raw: bytes) -> Stored:
+    def write(self, name: Name, raw: bytes, modified: int | None = None) -> Stored:
         """Writes a manifest file anew, over any that is there."""
         self._files.pop(name, None)
-        stored = self._files[name] = Stored.of(raw, self.clock())
+        written = self.clock() if modified is None else modified
+        stored = self._files[name] = Stored.of(raw, written, self.elsewhere.digest_of(raw))
         return stored
 
     def copy(self, source: Name, destination: Name) -> None:

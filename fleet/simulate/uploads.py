@@ -24,7 +24,8 @@ class Uploads:
 
     async def take(self, digest: str, body: Body) -> Reply:
         """An upload. A blob that is known is answered without a look at the body; what hashes to another digest is
-        kept under that one. Raises `Refusal`.
+        kept under that one. A content that exists elsewhere is taken for what it says it is, whatever comes of it.
+        Raises `Refusal`.
         """
         if self._store.knows_converted(digest):
             return Reply(200)
@@ -39,6 +40,10 @@ class Uploads:
                     intake.add(piece)
             if body.end == CUT:
                 raise Refusal(500, "unexpected EOF")
+            stand_in = self._store.elsewhere.contents.get(digest)
+            if stand_in is not None:
+                blobs.add(stand_in, digest)
+                return Reply(201)
             blobs.add(intake.content(), intake.digest)
         except NoSpaceError as fault:
             raise Refusal(500, str(fault)) from None

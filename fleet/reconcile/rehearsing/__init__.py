@@ -1,0 +1,1 @@
+"""A change of manifests, tried on simulated copies of the hosts."""
