@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from daemon import daemons
 from figures import Figure, cpu, ratio, wall
 from large import large_file
 from manifests import ENTRIES, FILES
@@ -94,6 +95,7 @@ PARTS = {
     "reading": reading,
     "observing": observing,
     "planning": planning,
+    "daemon": daemons,
     "weights": weights,
 }
 
