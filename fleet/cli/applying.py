@@ -18,6 +18,7 @@ from fleet.cli.command import message_of
 from fleet.cli.consent import ask, can_ask
 from fleet.cli.deadline import NEVER, Deadline, DeadlineError, end_now
 from fleet.cli.planning import note, planned
+from fleet.cli.recorded import record
 from fleet.cli.show_result import listener_of, paint_of, show_report
 from fleet.cli.streams import DataMeanwhile, coloured, data, is_terminal, talk
 from fleet.codes import Code
@@ -54,7 +55,9 @@ def apply_work(
         if plan.steps and saved is None and not arguments.yes:
             with deadline.over("somebody was asked"):
                 ask(plan)
+        begun = datetime.now(UTC)
         report = _carry_out(work, plan, listener, arguments, deadline)
+        record(work, report, begun)
     lost = _metrics_lost(work, report, arguments)
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=True)

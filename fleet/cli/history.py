@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
     parser = options.new_parser(
         subparsers,
         "history",
-        "Lists the passes of `fleet daemon`, the newest first: when, why, by which revision, with what outcome. With a"
+        "Lists the passes of `fleet daemon` and `fleet apply`, the newest first: when, why, by which revision, with what outcome. With a"
         " number, shows that pass with its plan and results.",
         epilog="A running daemon is asked; without one, what it recorded is read.",
     )
