@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from fleet.daemon.ended import document_of, judge
 from fleet.daemon.status import Outcome
 from fleet.daemon.unit import Done
-from fleet.errors import ExitCode
 from fleet.names import HostName
 from fleet.reconcile.report import Report
 from fleet.reconcile.run import Pass
@@ -21,7 +20,7 @@ TRIGGER = "apply"
 def record(work: Pass, report: Report, begun: datetime) -> None:
     """Keeps the pass with its plan and results. A history that cannot be written is no reason to fail."""
     done = Done(HostName("all"), report.plan, report)
-    judged = judge([done], stopped=report.interrupted in {ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.PARTIAL})
+    judged = judge([done])
     unseen = len(report.unobserved)
     message = judged.message or (f"not observed: {unseen}" if unseen else "")
     document = document_of([done]) if judged.outcome is not Outcome.UNCHANGED else None

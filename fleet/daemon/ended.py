@@ -6,18 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.codes import Code
 from fleet.daemon.status import Outcome as Ended
 from fleet.daemon.unit import Done
 from fleet.errors import ExitCode, highest_ranked
 from fleet.foreign import clean
 from fleet.reconcile.observed import Unobserved
-from fleet.reconcile.report import Outcome, exit_code
+from fleet.reconcile.report import Outcome, StepResult, exit_code
 from fleet.reconcile.run import report_of
 from fleet.reconcile.step import Refusal
 from fleet.render.document import plan_document, report_document
 from fleet.render.words import counted, some
 
 _NAMED = 3
+_ENDED_BADLY = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
+_NOT_FAILED = frozenset({Code.INTERRUPTED, Code.NOT_TRIED, Code.SUPERSEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,21 @@ class Judged:
     """Whether it looked at every host that answered, and was not cut short."""
 
 
-def judge(hosts: Sequence[Done], *, stopped: bool, cut: bool = False) -> Judged:
-    """`stopped`: whether the daemon was told to end while it ran; `cut`: whether hosts were left out because of that."""
+def judge(hosts: Sequence[Done]) -> Judged:
+    """What is left for the next pass, since something before it failed or newer manifests came, is no failure."""
     results = [result for each in hosts if each.report is not None for result in each.report.results]
     done = sum(result.outcome is Outcome.DONE for result in results)
-    failed = sum(result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} for result in results)
-    failures = sum(len(each.report.failures) for each in hosts if each.report is not None)
+    failed = sum(result.outcome in _ENDED_BADLY and not _interrupted(result) for result in results)
+    failures = [
+        failure
+        for each in hosts
+        if each.report is not None
+        for failure in each.report.failures
+        if failure.code not in _NOT_FAILED
+    ]
     refused = [refusal for each in hosts if each.plan is not None for refusal in each.plan.refused]
     unseen = [each.host for each in hosts if isinstance(each.observation, Unobserved)]
-    cut = cut or (stopped and any(result.outcome is Outcome.NOT_TRIED for result in results))
+    cut = any(each.cut for each in hosts) or any(map(_interrupted, results))
     parts = [
         f"{counted(failed, 'step')} failed" if failed else "",
         f"{counted(len(refused), 'refusal')} by guards" if refused else "",
@@ -55,6 +64,10 @@ def judge(hosts: Sequence[Done], *, stopped: bool, cut: bool = False) -> Judged:
     else:
         outcome = Ended.CHANGED if done else Ended.UNCHANGED
     return Judged(outcome, done, failed, "; ".join(part for part in parts if part), complete=not cut)
+
+
+def _interrupted(result: StepResult) -> bool:
+    return result.failure is not None and result.failure.code is Code.INTERRUPTED
 
 
 def document_of(hosts: Iterable[Done]) -> dict[str, Any]:

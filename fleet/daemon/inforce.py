@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import hashlib
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +34,13 @@ class InForce:
         self._log = log
         self._clocks = clocks
         self._patience = patience
-        self._reading: asyncio.Task[bool] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._mark = b""
+        """Of all that is in force, secrets' places, labels and lock file too."""
+        self._news = False
+        """Whether what is in force changed since somebody asked."""
+        self.late: Callable[[], None] = lambda: None
+        """Is told where a reading that nobody waited for any more brought something new."""
         self.snapshot: Snapshot | None = None
         self.fault: FleetError | None = None
         """Why the last reading failed, if it did."""
@@ -61,7 +68,7 @@ class InForce:
             if kept is None:
                 return
             text, revision, at = kept
-            self.snapshot = restored(text, revision)
+            self.snapshot, self._mark = restored(text, revision), _mark(text)
         except (FleetError, ValueError) as error:
             self.notes = (f"the last good manifests could not be taken up again: {clean(str(error))}",)
             return
@@ -76,21 +83,28 @@ class InForce:
         done, _ = await asyncio.wait({self._reading}, timeout=self._patience)
         if not done:
             self._put(SourceState.UNREACHABLE, "it is still being read", self.status.revision)
+            self._reading.add_done_callback(self._came_late)
             return False
-        return self._reading.result()
+        self._reading.result()
+        news, self._news = self._news, False
+        return news
 
-    async def _read(self) -> bool:
+    def _came_late(self, reading: asyncio.Task[None]) -> None:
+        if not reading.cancelled() and reading.exception() is None and self._news:
+            self.late()
+
+    async def _read(self) -> None:
         before = self.snapshot
         try:
             found = await self._source.look()
         except SourceUnreachable as error:
             self.fault = error
             self._put(SourceState.UNREACHABLE, str(error), self.status.revision)
-            return False
+            return
         except FleetError as error:
             self.fault = error
             self._put(SourceState.BROKEN, str(error), self.status.revision)
-            return False
+            return
         if before is not None and before.desired.name != found.desired.name:
             # Lock, record and socket go by the name: another one is another fleet.
             self.fault = InputError(
@@ -99,21 +113,17 @@ class InForce:
                 hint="restart the daemon, if that is meant: it is another fleet, with a record of its own",
             )
             self._put(SourceState.BROKEN, str(self.fault), self.status.revision)
-            return False
+            return
         self.fault = None
         self.notes = found.notes
-        if before is not None and before.fingerprint == found.fingerprint and before.revision == found.revision:
-            self._put(SourceState.GOOD, "", found.revision)
-            return False
-        self.snapshot = found
+        text, mark = await asyncio.to_thread(_kept, found)
         self._put(SourceState.GOOD, "", found.revision)
-        await self._keep(found)
-        return before is None or before.fingerprint != found.fingerprint
-
-    async def _keep(self, found: Snapshot) -> None:
+        if before is not None and mark == self._mark and before.revision == found.revision:
+            return
+        self._news = self._news or before is None or mark != self._mark
+        self.snapshot, self._mark = found, mark
         try:
-            text = await asyncio.to_thread(kept_text, found)
-            self.good.keep(text, found.revision, self._clocks.now())
+            await asyncio.to_thread(self.good.keep, text, found.revision, self._clocks.now())
         except StateError as error:
             self.notes = (*self.notes, str(error))
 
@@ -125,3 +135,12 @@ class InForce:
         if status != self.status:
             self.status = status
             self._log.source_changed(status)
+
+
+def _kept(found: Snapshot) -> tuple[str, bytes]:
+    text = kept_text(found)
+    return text, _mark(text)
+
+
+def _mark(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

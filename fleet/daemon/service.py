@@ -54,6 +54,13 @@ _OVERDUE = 60.0
 """Seconds beyond the longest silence that settings allow, after which a step hangs."""
 
 
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class _EndedError(Exception):
+    """A signal came before there was anything to be kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A daemon at work."""
@@ -77,7 +84,10 @@ async def serve(
     notifier = Notifier(environment)
     try:
         async with AsyncExitStack() as stack:
-            running = await stack.enter_async_context(_running(settings, log, notifier, version, clocks))
+            try:
+                running = await stack.enter_async_context(_running(settings, log, notifier, version, clocks))
+            except _EndedError:
+                return ExitCode.AS_DESIRED
             await stack.enter_async_context(_listening(settings, running))
             _on_signals(running, settings)
             notifier.ready(_words(running.board))
@@ -105,9 +115,12 @@ async def once(settings: Settings, log: Log, version: str) -> int:
     """One pass over all hosts. The exit code is that of `fleet apply`; raises as `serve`, and `LockError`."""
     async with _running(settings, log, Notifier({}), version) as running:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, running.loop.stop)
+        for number, code in _CODES.items():
+            loop.add_signal_handler(number, running.loop.stop, code)
         done = await running.loop.once(START)
+        await _write_metrics_once(running, settings)
+        if running.loop.code is not None:
+            return running.loop.code
         if running.loop.in_force.fault is not None:
             raise running.loop.in_force.fault
         return code_of(done, share(settings.allow_unreachable, len(running.board.hosts)))
@@ -168,14 +181,40 @@ async def _running(
 
 async def _name(in_force: InForce, notifier: Notifier) -> str:
     """The fleet's name. A source that cannot be had and never was good is waited for; one that is wrong is an error."""
-    await in_force.read()
-    while in_force.snapshot is None:
-        if isinstance(in_force.fault, InputError):
-            raise in_force.fault
-        notifier.ready(f"waiting for {in_force.status.what}: {in_force.status.message}")
-        await asyncio.sleep(_AGAIN)
-        await in_force.read()
-    return in_force.snapshot.desired.name
+    loop, ended, again = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in _CODES:
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    stopped = loop.create_task(ended.wait())
+    alive = loop.create_task(_alive(notifier))
+    try:
+        while True:
+            reading = loop.create_task(in_force.read())
+            await asyncio.wait({reading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.is_set():
+                raise _EndedError
+            await reading
+            if in_force.snapshot is not None:
+                return in_force.snapshot.desired.name
+            if isinstance(in_force.fault, InputError):
+                raise in_force.fault
+            notifier.ready(f"waiting for {in_force.status.what}: {in_force.status.message}")
+            again.clear()
+            asked = loop.create_task(again.wait())
+            await asyncio.wait({asked, stopped}, timeout=_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if ended.is_set():
+                raise _EndedError
+    finally:
+        stopped.cancel()
+        alive.cancel()
+
+
+async def _alive(notifier: Notifier) -> None:
+    """Signs of life while the first manifests are waited for: there is nothing that could be overdue."""
+    while notifier.watchdog_interval is not None:
+        notifier.watchdog()
+        await asyncio.sleep(notifier.watchdog_interval)
 
 
 @asynccontextmanager
@@ -219,19 +258,24 @@ def _on_signals(running: Running, settings: Settings) -> None:
     """The first one ends in order, the second at once; SIGHUP reads everything anew."""
     loop = asyncio.get_running_loop()
 
-    def end(code: int) -> None:
+    def end(code: ExitCode) -> None:
         if running.loop.stopped:
             os._exit(code)
         running.notifier.stopping("ending what is at work")
         running.notifier.extend_timeout(settings.grace + _BEYOND_GRACE)
-        running.loop.stop()
+        running.loop.stop(code)
 
     async def reload() -> None:
+        if running.loop.stopped:
+            return
         running.notifier.reloading()
-        for again in running.reloaded:
-            again()
-        await running.loop.reload()
-        running.notifier.ready(_words(running.board))
+        try:
+            for again in running.reloaded:
+                again()
+            await running.loop.reload()
+        finally:
+            if not running.loop.stopped:
+                running.notifier.ready(_words(running.board))
 
     reloads: set[asyncio.Task[None]] = set()
 
@@ -240,8 +284,8 @@ def _on_signals(running: Running, settings: Settings) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    loop.add_signal_handler(signal.SIGTERM, end, ExitCode.TERMINATED)
-    loop.add_signal_handler(signal.SIGINT, end, ExitCode.INTERRUPTED)
+    for number, code in _CODES.items():
+        loop.add_signal_handler(number, end, code)
     loop.add_signal_handler(signal.SIGHUP, begin)
 
 
@@ -305,20 +349,16 @@ async def _look_at_secrets(running: Running, settings: Settings) -> None:
 
 async def _write_metrics(running: Running, settings: Settings) -> None:
     """After each pass, for a collector that reads files; one that cannot be written is told once."""
-    from fleet.daemon.metrics import exposed  # noqa: PLC0415  # loads what a pass by itself has no use for
-    from fleet.daemon.textfile import write_textfile  # noqa: PLC0415
-
     if settings.metrics_file is None:
         return
-    path, told = Path(settings.metrics_file), ""
+    told = ""
     passed = asyncio.Event()
     running.loop.passed = passed.set
     while True:
         await passed.wait()
         passed.clear()
-        content = await exposed(running.board, running.counters, datetime.now(UTC))
         try:
-            await asyncio.to_thread(write_textfile, path, content)
+            await _write_metrics_once(running, settings)
             told = ""
         except FleetError as error:
             if str(error) != told:
@@ -326,11 +366,23 @@ async def _write_metrics(running: Running, settings: Settings) -> None:
                 running.log.logger.warning("metrics.not-written", message=told)
 
 
+async def _write_metrics_once(running: Running, settings: Settings) -> None:
+    """Raises `FleetError` where they cannot be written."""
+    from fleet.daemon.metrics import exposed  # noqa: PLC0415  # loads what most daemons have no use for
+    from fleet.daemon.textfile import write_textfile  # noqa: PLC0415
+
+    if settings.metrics_file is not None:
+        content = await exposed(running.board, running.counters, datetime.now(UTC))
+        await asyncio.to_thread(write_textfile, Path(settings.metrics_file), content)
+
+
 async def _tell(running: Running) -> None:
     """Keeps the line in `systemctl status` up to date."""
     version = -1
     while True:
         version = await running.board.changed(version)
+        if running.loop.stopped:
+            return
         running.notifier.status(_words(running.board))
         # The manager has no use for more than one a second.
         await asyncio.sleep(1.0)

@@ -14,6 +14,8 @@ CALENDAR = "calendar"
 SIGNAL = "signal"
 REQUEST = "request"
 RETRY = "retry"
+SOURCE = "source"
+"""A reading that took longer than anybody waited for it came to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,20 @@ class Triggers:
         self._at_once: set[HostName] = set()
         self._there = asyncio.Event()
 
-    def add(self, word: str, hosts: Iterable[HostName] | None = None, *, at_once: Iterable[HostName] = ()) -> None:
+    def add(self, *words: str, hosts: Iterable[HostName] | None = None, at_once: Iterable[HostName] = ()) -> None:
         """Without `hosts` it is about all of them."""
-        self._words[word] = None
+        self._words.update(dict.fromkeys(words))
         if hosts is None:
             self._hosts = None
         elif self._hosts is not None:
             self._hosts.update(hosts)
         self._at_once.update(at_once)
         self._there.set()
+
+    def put_back(self, asked: Asked) -> None:
+        """What could not be done is asked for still, by whoever looks the next time."""
+        self.add(*asked.triggers, hosts=asked.hosts, at_once=asked.at_once)
+        self._there.clear()
 
     def poke(self) -> None:
         """Ends the waiting without asking for anything: something may be due earlier than it was."""

@@ -19,7 +19,9 @@ from fleet.daemon.counters import Counters
 from fleet.daemon.following import Following
 from fleet.daemon.judging import Circumstances, host_status
 from fleet.daemon.pass_log import PassLog
+from fleet.daemon.source.reading import Snapshot
 from fleet.daemon.waiting import after_failure, after_silence, counts, inputs_of, unexpected
+from fleet.errors import OutcomeUnknown
 from fleet.manifest.item import HostDesired
 from fleet.names import HostName
 from fleet.ollama.versions import Version
@@ -40,6 +42,8 @@ from fleet.settings import Settings
 from fleet.state.attempts import Attempt, Attempts
 from fleet.state.memory import Memory, StateError
 
+_UNSAVED = 200
+"""Attempts that are written together, at most."""
 NEWER = "the manifests changed meanwhile, and the next pass goes on by them"
 
 
@@ -48,6 +52,7 @@ class Round:
     """What all hosts of one pass have in common."""
 
     number: int
+    snapshot: Snapshot
     work: Pass
     known: Known
     """What is known before anybody is asked."""
@@ -69,6 +74,13 @@ class Done:
     observation: Observation | None = None
     held: int = 0
     """Steps that were left for later, since they failed lately."""
+    cut: bool = False
+    """Whether it was left because of the daemon's end."""
+
+    @property
+    def looked(self) -> bool:
+        """Whether anything is known of it from this pass."""
+        return self.plan is not None or self.report is not None or self.observation is not None
 
 
 @dataclass(slots=True)
@@ -88,7 +100,7 @@ class Bench:
     """Places to look at hosts that answered the last time."""
     slow_looks: asyncio.Semaphore
     """Places for the others, which may take their whole time."""
-    enough: Callable[[HostName, Pass], str | None] = lambda _host, _work: None
+    enough: Callable[[HostName, Round], str | None] = lambda _host, _round: None
     """Why no further step of a host is to be begun, if so."""
     stops: dict[HostName, Stop] = field(default_factory=dict)
     following: dict[HostName, Following] = field(default_factory=dict)
@@ -97,8 +109,25 @@ class Bench:
     seen: dict[HostName, Observation] = field(default_factory=dict)
     """The last look at each host, kept while one of them publishes for all."""
     keeps_seen: bool = False
+    unsaved: list[Attempt] = field(default_factory=list)
+    """Attempts to be written at the end of the pass, at the latest."""
     calm: dict[HostName, tuple[object, ...]] = field(default_factory=dict)
     """What a host said and was asked for when there was nothing to do: as long as both stay, there is nothing either."""
+
+    def save(self) -> None:
+        """Raises `StateError`."""
+        unsaved, self.unsaved = self.unsaved, []
+        self.attempts.keep(unsaved)
+
+    def forget(self, host: HostName) -> None:
+        """A host that the inventory has no more. Raises `StateError`."""
+        self.board.drop_host(host)
+        self.log.host_gone(host)
+        self.unsaved = [attempt for attempt in self.unsaved if attempt.host != host]
+        if self.backoff.drop(list(self.backoff.of(host))):
+            self.attempts.drop_host(host)
+        for known in (self.calm, self.seen, self.tripped):
+            known.pop(host, None)
 
 
 async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
@@ -111,6 +140,7 @@ async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     except StateError:
         raise
     except Exception as error:  # a fault of ours on one host must not end the others
+        bench.log.crashed(f"host {name}", error)
         observation = unexpected(name, error)
         _silent(host, observation, round_, bench)
         return Done(name, None, observation=observation)
@@ -118,7 +148,11 @@ async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
 
 async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     name, work = host.host.name, round_.work
-    observation = await _look(host, work, bench)
+    stop = bench.stops[name]
+    try:
+        observation = await stop.heed(_look(host, work, bench), 0.0)
+    except OutcomeUnknown:
+        return Done(name, None, cut=True)
     if isinstance(observation, Unobserved):
         _silent(host, observation, round_, bench)
         return Done(name, None, observation=observation)
@@ -131,7 +165,11 @@ async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
         return Done(name, None, observation=observation)
     bench.calm.pop(name, None)
     memory = bench.memory
-    made = await plan_seen(work, [host], {name: observation}, memory.remembered(), round_.ask, round_.known)
+    planned = plan_seen(work, [host], {name: observation}, memory.remembered(), round_.ask, round_.known)
+    try:
+        made = await stop.heed(planned, 0.0)
+    except OutcomeUnknown:
+        return Done(name, None, cut=True)
     seen = made.observations[name]
     _drop_settled(name, made, bench)
     _tripped(name, made, bench)
@@ -159,14 +197,14 @@ async def _look(host: HostDesired, work: Pass, bench: Bench) -> Observation:
 async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench) -> Report:
     name = host.host.name
     began = bench.clocks.now()
-    stop = bench.stops[name] = Stop()
+    stop = bench.stops[name]
     following = bench.following[name] = Following(name, bench.board, bench.clocks, began, bench.counters.heard)
     _judge(host, plan, plan.observations[name], bench, busy_since=began)
-    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_.work))
+    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_))
     try:
         report = await carry_out_with(round_.work, plan, stop, following, company)
     finally:
-        del bench.stops[name], bench.following[name]
+        del bench.following[name]
     if isinstance(report.not_remembered, StateError):
         raise report.not_remembered
     _learn(report, plan, bench)
@@ -258,7 +296,10 @@ def _silent(host: HostDesired, observation: Unobserved, round_: Round, bench: Be
     )
     bench.calm.pop(host.host.name, None)
     bench.backoff.put(attempt)
-    bench.attempts.keep([attempt])
+    # A thousand silent hosts are a thousand of these: they are written together.
+    bench.unsaved.append(attempt)
+    if len(bench.unsaved) >= _UNSAVED:
+        bench.save()
     _judge(host, _of_nobody(round_.work.desired.name), observation, bench)
 
 
@@ -297,9 +338,8 @@ def _seen(name: HostName, observation: Observed, bench: Bench) -> None:
 
 def _said(host: HostDesired, observed: Observed, round_: Round) -> tuple[object, ...] | None:
     """All that a plan for the host hangs on, where that does not hang on the time or on registries; else nothing."""
-    for item in host.items:
-        if (item.warm is not None and item.warm.keep_alive is not None) or item.push:
-            return None
+    if any(item.warm is not None or item.push for item in host.items):
+        return None
     runners = tuple(replace(runner, expires_at=None) for runner in observed.runners)
     # The desired part itself, so that it stays in memory: another one at the same place is no equal one.
     return (

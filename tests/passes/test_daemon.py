@@ -245,3 +245,68 @@ def test_of_two_daemons_of_one_fleet_the_second_says_so(run_fleet: FleetCommand,
         # A one-shot of the same fleet gets its turn between two passes.
         daemon.until(ready("alpha"))
         assert run_fleet("apply", *files, "--yes", "--lock-timeout", "5s", environment=daemon.environment).code == 0
+
+
+def test_the_end_begins_nothing_more_even_where_a_host_is_only_looked_at(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15, faults: [{fault: slow, endpoint: tags, delay: 3}]}}")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
+    with DaemonProcess(run_fleet, *files, *RARELY) as daemon:
+        daemon.until(lambda status: status["fleet"]["passes"][:1] != [])
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - began < 2
+    assert fleet.changing() == 0
+
+
+def test_a_changed_lock_file_counts_like_a_changed_manifest(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate(
+        "registry: {models: {qwen3:8b: {size: 8KB, seed: one}}}\n"
+        "hosts: {alpha: {version: 0.32.15, models: {qwen3:8b: {size: 8KB, seed: one}}}}"
+    )
+    manifest = run_fleet.write("m.yaml", "version: 1\nmodels: {qwen3:8b: {pull: {update: locked}}}\n")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    asking = {"OLLAMA_FLEET_ASK_REGISTRIES": "true"}
+    assert run_fleet("lock", *files, environment=asking).code == 0
+    with DaemonProcess(run_fleet, *files, *RARELY, environment=asking) as daemon:
+        daemon.until(ready("alpha"))
+        before = fleet.state("alpha")["models"]["qwen3:8b"]["digest"]
+        fleet.post("/registry/add", {"model": "qwen3:8b", "size": 8192, "seed": "two"})
+        assert run_fleet("lock", *files, "--upgrade", environment=asking).code == 0
+        daemon.until(lambda _: fleet.state("alpha")["models"]["qwen3:8b"]["digest"] != before)
+
+
+def test_what_newer_manifests_protect_is_not_deleted_by_older_ones(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("registry: {bandwidth: 2MB}\nhosts: {alpha: {version: 0.32.15, models: {old:1b: {size: 4KB}}}}")
+    manifest = run_fleet.write("m.yaml", "version: 1\nmodels: {qwen3:8b: , old:1b: {absent: true}}\n")
+    inventory = Path(fleet.inventory(run_fleet.folder / "hosts.yaml"))
+    with DaemonProcess(run_fleet, "-i", str(inventory), "-f", str(manifest), *RARELY) as daemon:
+        daemon.until(lambda status: any("moving" in item for host in status["hosts"] for item in host["items"]))
+        with inventory.open("a", encoding="utf-8") as file:
+            file.write("\npolicy: {protect: ['old:*']}\n")
+        status = daemon.until(lambda status: conditions(status) == {"alpha": "stalled"})
+    assert "FLT-502" in status["hosts"][0]["refusals"][0]
+    assert fleet.names("alpha") == {"old:1b", "qwen3:8b"}
+
+
+def test_while_a_host_is_long_at_work_no_passes_pile_up(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15, faults: [{fault: silence, endpoint: pull}]}, beta: {}}")
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
+    with DaemonProcess(run_fleet, *files, "--interval", "50ms", environment={"OLLAMA_FLEET_GRACE": "0s"}) as daemon:
+        status = daemon.until(lambda status: len(status["fleet"]["passes"]) > 5)
+        running = [
+            each["number"]
+            for each in daemon.ask("GET", "/api/history?limit=100")[1]["passes"]
+            if each["outcome"] == "running"
+        ]
+        assert running[-1] == 1
+        assert len(running) <= 2
+        assert status["fleet"]["source"]["state"] == "good"
+        # A host that leaves the inventory while it is at work is not shown any more once it is done.
+        hosts = (run_fleet.folder / "hosts.yaml").read_text(encoding="utf-8")
+        (run_fleet.folder / "hosts.yaml").write_text(
+            "\n".join(line for line in hosts.splitlines() if "alpha" not in line), encoding="utf-8"
+        )
+        fleet.post("/hosts/alpha/down")
+        daemon.until(lambda status: conditions(status) == {"beta": "ready"})
