@@ -7,17 +7,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 FUZZ := $(VENV)/.fuzz
+BROWSER := $(VENV)/.browser
 WORKERS ?= 2
 SECONDS ?= 60
 EXAMPLES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format lint contracts types unit passes coverage bench fuzz histories lock clean
+.PHONY: help demo test test-browser format lint contracts types unit passes coverage bench fuzz histories lock clean
 
 help:
 	@echo 'make demo    show fleet on three simulated hosts'
 	@echo 'make test    format, lint, import contracts, types, tests'
 	@echo 'make coverage the same tests but whole passes, with the lines that none reaches'
+	@echo 'make test-browser the page in a real Chromium; pictures are kept in build/screenshots'
 	@echo 'make bench   speed, as ratios measured side by side'
 	@echo 'make fuzz    readers of foreign files on made-up ones, SECONDS=60 for each'
 	@echo 'make histories many random histories of a host, EXAMPLES=500 for each version of servers'
@@ -27,7 +29,7 @@ help:
 $(READY): pyproject.toml requirements/dev.txt
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or later found; name one: make PYTHON=/path/to/python' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: $(PYTHON) is older than 3.11' >&2; exit 1; }
-	@rm -f $(READY) $(BENCH) $(FUZZ)
+	@rm -f $(READY) $(BENCH) $(FUZZ) $(BROWSER)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -40,6 +42,10 @@ $(BENCH): $(READY) requirements/bench.txt
 $(FUZZ): $(READY) requirements/fuzz.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/fuzz.txt
 	@touch $(FUZZ)
+
+$(BROWSER): $(READY) requirements/browser.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/browser.txt
+	@touch $(BROWSER)
 
 demo: $(READY)
 	@$(BIN)/fleet demo
@@ -57,15 +63,19 @@ types: $(READY)
 	$(BIN)/mypy --no-error-summary
 
 unit: $(READY)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet --ignore=tests/passes
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet --ignore=tests/passes --ignore=tests/browser
 
 passes: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet tests/passes
 
+# The browser is Debian's `chromium`, or the one that CHROMIUM names; `.ci/run` installs it where it may.
+test-browser: $(BROWSER)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet tests/browser
+
 # Apart from `test`, since measuring doubles the time; whole passes tell more of hosts than of lines.
 coverage: $(READY)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --quiet --ignore=tests/passes
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --quiet --ignore=tests/passes --ignore=tests/browser
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -90,6 +100,8 @@ lock: $(READY)
 		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/bench.in --output-file requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/fuzz.in --output-file requirements/fuzz.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --constraints requirements/dev.txt requirements/browser.in --output-file requirements/browser.txt
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis

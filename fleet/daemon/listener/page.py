@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -33,8 +35,18 @@ _KEPT = 400
 _ROWS = 5
 """Rendered at once: a few milliseconds."""
 
-# What a rendered host was made of.
-_Key = tuple[str, int, datetime | None, str, Condition | None]
+_Key = tuple[str, int, str, Condition | None]
+"""A host, its version, and what of it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """A host's row. Templates escaped everything in it."""
+
+    at: datetime
+    seen: datetime | None
+    chips: Markup
+    whole: Markup
 
 
 class Page:
@@ -44,13 +56,12 @@ class Page:
         self._board = board
         self._tally = tally
         self._now = now
-        self._rendered: dict[_Key, tuple[datetime, Markup]] = {}
+        self._rendered: dict[_Key, _Rendered] = {}
         here = resources.files("fleet.daemon.listener") / "static"
         self._static = {name: (here / name).read_bytes() for name in _STATIC}
         self._pages = _environment()
+        self._chips = self._pages.get_template("chips.html")
         self._row = self._pages.get_template("row.html")
-        for name in self._pages.list_templates(["html"]):
-            self._pages.get_template(name)  # compiled now, since the loop would wait for it at the first request
 
     async def fleet(self, request: Request) -> Response:
         await self._tally.fresh()
@@ -111,16 +122,18 @@ class Page:
         rendered: dict[str, Markup] = {}
         begun = 0
         for host in hosts:
-            key = (host.name, self._board.version_of(host.name), host.seen, chosen.model, chosen.condition)
+            key = (host.name, self._board.version_of(host.name), chosen.model, chosen.condition)
             kept = self._rendered.get(key)
-            if kept is None or not now - _FRESH < kept[0] <= now:
+            if kept is None or kept.seen != host.seen or not now - _FRESH < kept.at <= now:
                 begun += 1
                 if begun % _ROWS == 0:
                     await asyncio.sleep(0)
                 row = overview.row(host, models, chosen.condition)
-                kept = (now, Markup(self._row.render(row=row, now=now, chosen=chosen)))  # noqa: S704 - a template's own
-                self._rendered[key] = kept
-            rendered[host.name] = kept[1]
+                # What is fine has no ages, and is most of it.
+                chips = kept.chips if kept is not None else Markup(self._chips.render(ready=row.ready))  # noqa: S704
+                whole = Markup(self._row.render(row=row, chips=chips, now=now, chosen=chosen))  # noqa: S704
+                kept = self._rendered[key] = _Rendered(now, host.seen, chips, whole)
+            rendered[host.name] = kept.whole
         while len(self._rendered) > _KEPT:
             del self._rendered[next(iter(self._rendered))]
         return rendered
@@ -151,7 +164,9 @@ class Page:
         return answer
 
 
+@cache
 def _environment() -> Environment:
+    """With every template compiled, since the loop would wait for that at the first request."""
     pages = Environment(
         loader=PackageLoader("fleet.daemon.listener", "pages"),
         autoescape=True,
@@ -185,4 +200,6 @@ def _environment() -> Environment:
             )
         }
     )
+    for name in pages.list_templates(["html"]):
+        pages.get_template(name)
     return pages
