@@ -108,7 +108,7 @@ class Daemon:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        (line,) = (line for line in text.splitlines() if line.startswith("ollama_fleet_event_loop_lag_p99_seconds"))
+        (line,) = (line for line in text.splitlines() if line.startswith("ollama_fleet_event_loop_lag_tail_seconds"))
         return float(line.split()[-1])
 
     def end(self) -> float:

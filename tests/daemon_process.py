@@ -34,12 +34,20 @@ class DaemonProcess:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         driven: str | None = None,
+        listen: bool = False,
     ) -> None:
-        """With `driven` it is what `tests/daemon/driven.py` makes of it, and takes its settings from `environment`."""
+        """With `listen` it serves at `url` as well; with `driven` it is what `tests/daemon/driven.py` makes of it, and takes its settings from `environment`."""
         self._command = (COMMAND, "daemon") if driven is None else (sys.executable, DRIVEN, driven)
         self._run_fleet = run_fleet
         self._arguments = arguments
         self._given = environment or {}
+        # Bound as well, so that nobody else is given the port meanwhile.
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listen = "none"
+        if listen:
+            self._kept.bind(("127.0.0.1", 0))
+            self._listen = f"127.0.0.1:{self._kept.getsockname()[1]}"
         self._folder = tempfile.TemporaryDirectory(prefix="fleet")
         self.state = Path(self._folder.name) / "s"
         self.manager = NotifySocket(Path(self._folder.name) / "n")
@@ -48,11 +56,16 @@ class DaemonProcess:
         self._process: Running | None = None
 
     @property
+    def url(self) -> str:
+        """Of its page."""
+        return f"http://{self._listen}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """For commands that are to meet this daemon."""
         return {
             "OLLAMA_FLEET_STATE_DIR": str(self.state),
-            "OLLAMA_FLEET_LISTEN": "none",
+            "OLLAMA_FLEET_LISTEN": self._listen,
             "OLLAMA_FLEET_SETTLE": "20ms",
             "OLLAMA_FLEET_RETRY_WAIT": "1ms",
             **self._given,
@@ -68,6 +81,7 @@ class DaemonProcess:
     ) -> None:
         if self._process is not None:
             self.end()
+        self._kept.close()
         self.manager.__exit__(kind, value, trace)
         self._folder.cleanup()
 

@@ -73,7 +73,7 @@ METRICS = {
         " one host. 0 where there is none.",
         ("kind",),
     ),
-    "event_loop_lag_p99_seconds": Described(
+    "event_loop_lag_tail_seconds": Described(
         _G, "What 99 of 100 delays of the event loop over the last minute kept below."
     ),
     "event_loop_lag_seconds": Described(_G, "The longest of the last ten delays of the event loop."),

@@ -157,7 +157,7 @@ def _counted(samples: _Samples, always: str, counted: Counted) -> None:
         sample("guard_tripped_total", counted.guards.get(code, 0), f',guard="{guard_word(code)}"')
     sample("bytes_received_total", counted.received)
     sample("bytes_uploaded_total", counted.uploaded)
-    sample("event_loop_lag_p99_seconds", counted.lag_p99)
+    sample("event_loop_lag_tail_seconds", counted.lag_p99)
     sample("event_loop_lag_seconds", counted.lag)
     sample("log_lines_dropped_total", counted.dropped)
     for (credential, host), changed in sorted(counted.credentials.items()):

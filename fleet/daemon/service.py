@@ -32,6 +32,7 @@ from fleet.daemon.triggers import START
 from fleet.daemon.unit import Bench
 from fleet.daemon.watchdog import InFlight, LagProbe, Pulse, feed
 from fleet.errors import ExitCode, FleetError, InputError
+from fleet.foreign import clean
 from fleet.quantities import share
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.settings import Settings
@@ -250,7 +251,15 @@ async def _listening(settings: Settings, running: Running) -> AsyncIterator[None
     running.reloaded.append(again)
     tcp = None if settings.listen == "none" else settings.listen
     socket = Path(settings.state_dir) / f"{file_name(running.board.fleet.name)}.sock"
-    async with serving(application, tcp=tcp, unix=socket):
+    async with serving(application, tcp=tcp, unix=socket) as listening:
+        where = None if tcp is None or listening.port is None else f"http://{tcp.rpartition(':')[0]}:{listening.port}/"
+        running.log.logger.info(
+            "daemon.started",
+            fleet=clean(running.board.fleet.name),
+            page=where,
+            interval=settings.interval,
+            **({"dry_run": True} if settings.dry_run else {}),
+        )
         yield
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +83,40 @@ def test_commits_flow_to_hosts_and_a_broken_one_changes_nothing(
     assert daemon.code == 0
 
 
+def test_a_push_that_is_announced_is_taken_at_once(run_fleet: FleetCommand, simulate: Simulate, tmp_path: Path) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    inventory = fleet.inventory(run_fleet.folder / "hosts.yaml")
+    remote = Remote(tmp_path / "git")
+    first = remote.push({"models.yaml": ONE})
+    secret = run_fleet.write("secret", "between us\n")
+    secret.chmod(0o600)
+    git = {
+        "OLLAMA_FLEET_GIT_URL": remote.url,
+        "OLLAMA_FLEET_GIT_INTERVAL": "1h",
+        "OLLAMA_FLEET_HOOK_SECRET_FILE": str(secret),
+    }
+    with DaemonProcess(run_fleet, "-i", inventory, *RARELY, environment=git, listen=True) as daemon:
+        daemon.until(in_force(first))
+        second = remote.push({"models.yaml": TWO})
+        body = json.dumps({"ref": "refs/heads/main", "after": second}).encode()
+        for key, answer in ((b"a guess", 401), (b"between us", 202)):
+            signature = hmac.new(key, body, hashlib.sha256).hexdigest()
+            headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={signature}"}
+            assert post(f"{daemon.url}/hooks/git", body, headers) == answer
+        daemon.until(in_force(second))
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """The status of the answer."""
+    request = urllib.request.Request(url, body, {**headers, "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 def test_a_host_that_comes_back_catches_up(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
     files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
@@ -117,6 +156,12 @@ def test_a_suspended_host_is_left_alone_without_a_commit(run_fleet: FleetCommand
         manifest.write_text(TWO, encoding="utf-8")
         daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
         assert fleet.names("beta") == {"qwen3:8b"}
+        shown = run_fleet("status", environment=daemon.environment)
+        assert (shown.code, shown.stderr) == (0, "")
+        assert re.search(r"^beta +llama3.2:3b +suspended ", shown.stdout, re.MULTILINE)
+        assert re.search(r"^1 of 2 hosts ready; 1 suspended; pass \d+ ", shown.stdout, re.MULTILINE)
+        told = json.loads(run_fleet("status", "-o", "json", environment=daemon.environment).stdout)
+        assert (told["type"], told["exit_code"], conditions(told)["beta"]) == ("daemon-status", 0, "suspended")
         assert run_fleet("resume", "beta", environment=daemon.environment).code == 0
         daemon.until(ready("alpha", "beta"))
         listed = run_fleet("history", "-o", "json", environment=daemon.environment)
