@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fleet_command import FleetCommand
+from tests.preloaded import Preloaded
 
 if TYPE_CHECKING:
     from tests.simulated import Simulated
@@ -34,10 +36,21 @@ def told(record_property: Callable[[str, object], None]) -> Callable[[str], None
     return lambda line: record_property("told", line)
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded | None]:
+    """The command, loaded once; not where `COMMAND=installed` asks for real starts, nor where coverage is measured."""
+    if os.environ.get("COMMAND") == "installed" or "COVERAGE_PROCESS_CONFIG" in os.environ:
+        yield None
+        return
+    running = Preloaded()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def run_fleet(tmp_path: Path) -> FleetCommand:
-    """Runs the installed command in a folder of its own; what it gives is exit code, stdout and stderr."""
-    return FleetCommand(tmp_path)
+def run_fleet(tmp_path: Path, preloaded: Preloaded | None) -> FleetCommand:
+    """Runs the command in a folder of its own; what it gives is exit code, stdout and stderr."""
+    return FleetCommand(tmp_path, preloaded)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tests.preloaded import Preloaded
+
 COMMAND = Path(sys.executable).with_name("fleet")
 _KEPT = ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Coverage measures subprocesses by its variables."""
@@ -38,8 +40,10 @@ class Running(subprocess.Popen[str]):
 class FleetCommand:
     """Works in `folder`, which is home, state and configuration too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preloaded: Preloaded | None = None) -> None:
+        """With `preloaded` runs to the end are forks of it."""
         self.folder = folder
+        self._preloaded = preloaded
 
     def __call__(
         self,
@@ -52,6 +56,11 @@ class FleetCommand:
         """Runs to the end. `manifest` is written to the file that is read by default."""
         if manifest is not None:
             self.write("ollama-fleet.yaml", manifest)
+        if self._preloaded is not None:
+            code, stdout, stderr = self._preloaded.run(
+                arguments, self.folder, self.environment(environment), stdin.encode(), timeout
+            )
+            return Ran(code, stdout.decode(), stderr.decode())
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
