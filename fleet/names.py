@@ -43,9 +43,13 @@ class ModelName:
     tag: str
     key: str = field(init=False, repr=False)
     """What names are compared and sorted by: the full name in lower case."""
+    _hash: int = field(init=False, repr=False)
+    """Kept, since a plan for many hosts looks names up a million times."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"{self.registry}/{self.namespace}/{self.model}:{self.tag}".lower())
+        key = f"{self.registry}/{self.namespace}/{self.model}:{self.tag}".lower()
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "_hash", hash(key))
 
     @classmethod
     def parse(cls, text: str) -> ModelName:
@@ -56,7 +60,7 @@ class ModelName:
         return isinstance(other, ModelName) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return self._hash
 
     def __lt__(self, other: ModelName) -> bool:
         return self.key < other.key

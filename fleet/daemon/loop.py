@@ -75,8 +75,8 @@ class Loop:
         in_force.late = lambda: self._triggers.add(SOURCE)
         self._not_begun = ""
         """Why no pass could begin the last time, if so: told once."""
-        self.passed: Callable[[], None] = lambda: None
-        """Is told of the end of each pass."""
+        self.passed: list[Callable[[], None]] = []
+        """Are told of the end of each pass."""
         self.code: ExitCode | None = None
         """Why it ends, once it was told to."""
         self.begun = self._clocks.monotonic()
@@ -276,7 +276,8 @@ class Loop:
 
     def _passed(self) -> None:
         self._show()
-        self.passed()
+        for tell in self.passed:
+            tell()
 
     def _raise(self) -> None:
         if self._passes.failed is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet.daemon.backoff import BackOff, Clocks
 from fleet.daemon.board import Board
@@ -44,6 +45,9 @@ from fleet.state.history import History
 from fleet.state.lock import RunLock
 from fleet.state.memory import Memory
 from fleet.state.suspensions import Suspensions
+
+if TYPE_CHECKING:
+    from fleet.daemon.listener.application import Application
 
 _SLOW_LOOKS = 16
 _AGAIN = 5.0
@@ -260,7 +264,22 @@ async def _listening(settings: Settings, running: Running) -> AsyncIterator[None
             interval=settings.interval,
             **({"dry_run": True} if settings.dry_run else {}),
         )
-        yield
+        preparing = asyncio.create_task(_prepare(application, running))
+        try:
+            yield
+        finally:
+            preparing.cancel()
+
+
+async def _prepare(application: Application, running: Running) -> None:
+    """After each pass, what people will ask for; one that fails tells so when they ask."""
+    passed = asyncio.Event()
+    running.loop.passed.append(passed.set)
+    while True:
+        await passed.wait()
+        passed.clear()
+        with suppress(Exception):
+            await application.prepare()
 
 
 def _on_signals(running: Running, settings: Settings) -> None:
@@ -362,7 +381,7 @@ async def _write_metrics(running: Running, settings: Settings) -> None:
         return
     told = ""
     passed = asyncio.Event()
-    running.loop.passed = passed.set
+    running.loop.passed.append(passed.set)
     while True:
         await passed.wait()
         passed.clear()

@@ -62,7 +62,9 @@ class Moving:
     """Bytes a second, over the last seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is made, but not `frozen`: making one would take four times as long, and there are
+# one for each item of each host in each pass.
+@dataclass(slots=True, unsafe_hash=True)
 class ItemStatus:
     """One declared name on one host."""
 

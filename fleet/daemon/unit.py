@@ -30,7 +30,7 @@ from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of
 from fleet.reconcile.observe import observe
 from fleet.reconcile.observed import Observation, Observed, Unobserved
-from fleet.reconcile.plan import restricted
+from fleet.reconcile.plan import restricted, together
 from fleet.reconcile.remembering import remember
 from fleet.reconcile.report import Failure, Outcome, Report
 from fleet.reconcile.run import Company, Pass, carry_out_with, plan_seen
@@ -111,13 +111,28 @@ class Bench:
     keeps_seen: bool = False
     unsaved: list[Attempt] = field(default_factory=list)
     """Attempts to be written at the end of the pass, at the latest."""
+    looked_at: list[tuple[Pass, Plan]] = field(default_factory=list)
+    """Hosts that were seen, of which the same holds: a write for each of a thousand would take seconds."""
     calm: dict[HostName, tuple[object, ...]] = field(default_factory=dict)
     """What a host said and was asked for when there was nothing to do: as long as both stay, there is nothing either."""
+
+    def to_remember(self, work: Pass, made: Plan) -> None:
+        """What guards compare with the next time. Raises `StateError`."""
+        self.looked_at.append((work, made))
+        if len(self.looked_at) >= _UNSAVED:
+            self.save()
 
     def save(self) -> None:
         """Raises `StateError`."""
         unsaved, self.unsaved = self.unsaved, []
+        looked_at, self.looked_at = self.looked_at, []
         self.attempts.keep(unsaved)
+        # By what each was planned from: passes of two readings may be under way at once.
+        for work in {id(work): work for work, _ in looked_at}.values():
+            made = together([plan for each, plan in looked_at if each is work])
+            error = remember(work.desired, work.scope, made, made, self.memory, work.fingerprint)
+            if isinstance(error, StateError):
+                raise error
 
     def forget(self, host: HostName) -> None:
         """A host that the inventory has no more. Raises `StateError`."""
@@ -177,7 +192,7 @@ async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     held = len(made.steps) - len(kept.steps)
     if work.settings.dry_run or not kept.steps:
         if not work.settings.dry_run:
-            _remember(work, made, bench)
+            bench.to_remember(work, made)
         _judge(host, made, seen, bench, dry_run=work.settings.dry_run)
         if said is not None and not made.steps and not made.known.served and _is_calm(made):
             bench.calm[name] = said
@@ -277,12 +292,6 @@ def _drop_settled(host: HostName, made: Plan, bench: Bench) -> None:
     """Forgets what failed and is not wanted any more: no step of this plan is for it."""
     wanted = {_key(step) for step in made.steps}
     _forget(bench, [key for key in bench.backoff.of(host) if key[1] and key not in wanted])
-
-
-def _remember(work: Pass, made: Plan, bench: Bench) -> None:
-    error = remember(work.desired, work.scope, made, made, bench.memory, work.fingerprint)
-    if isinstance(error, StateError):
-        raise error
 
 
 def _silent(host: HostDesired, observation: Unobserved, round_: Round, bench: Bench) -> None:

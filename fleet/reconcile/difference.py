@@ -72,7 +72,9 @@ class Blocked:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is made, but not `frozen`: making one would take four times as long, and there are
+# one for each item of each host.
+@dataclass(slots=True, unsafe_hash=True)
 class Difference:
     """One declared item on one host: how its content stands, and how its warmth does."""
 

@@ -11,7 +11,9 @@ from fleet.names import Digest, HostName, ModelName
 from fleet.ollama.versions import Version
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is made, but not `frozen`: making one would take four times as long, and there are
+# one for each model of each host in each pass.
+@dataclass(slots=True, unsafe_hash=True)
 class Present:
     """One model that the host lists."""
 

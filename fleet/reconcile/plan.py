@@ -7,7 +7,7 @@ name; then what earlier runs left; then removals by name, each unloaded before i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleet.codes import Code
@@ -398,6 +398,19 @@ def restricted(whole: Plan, kept: Callable[[Step], bool]) -> Plan:
     """The plan with some of its steps alone, numbered anew."""
     steps = tuple(_renumbered([step for step in whole.steps if kept(step)], 0))
     return replace(whole, steps=steps, filtered=whole.filtered or len(steps) < len(whole.steps))
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """Plans of one fleet, each for other hosts, as one: what was seen and held back. Their steps are left out."""
+    return replace(
+        plans[0],
+        steps=(),
+        hosts=tuple(host for plan in plans for host in plan.hosts),
+        blocked=tuple(blocked for plan in plans for blocked in plan.blocked),
+        refused=tuple(refusal for plan in plans for refusal in plan.refused),
+        suspended={host: why for plan in plans for host, why in plan.suspended.items()},
+        observations={host: seen for plan in plans for host, seen in plan.observations.items()},
+    )
 
 
 def _renumbered(steps: list[Step], offset: int) -> list[Step]:

@@ -29,7 +29,9 @@ class Action(StrEnum):
     PUSH = "push"
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once it is made, but not `frozen`: making one would take four times as long, and there are
+# tens of thousands for a large fleet.
+@dataclass(slots=True, unsafe_hash=True)
 class Step:
     """One change to one model on one host, and why it is wanted."""
 

@@ -59,6 +59,7 @@ class Application:
         telling = Telling(board, actions, tally, writer, events, metrics)
         acting = Acting(board, actions, lambda: self.access, now, limits)
         health, page = Health(board), Page(board, tally, now)
+        self._board, self._writer, self._page = board, writer, page
         self._app = Starlette(
             routes=[
                 Route("/", page.fleet),
@@ -81,6 +82,13 @@ class Application:
             exception_handlers=dict.fromkeys((HTTPException, Refused, Exception), _answered),
         )
         self._app.router.redirect_slashes = False
+
+    async def prepare(self) -> None:
+        """Makes what most of those who come will ask for, so that the first of them need not wait for it."""
+        await self._writer.written(self._board.hosts.values())
+        await self._page.fleet(
+            Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
 
