@@ -41,6 +41,8 @@ class Daemon:
         hosts = {f"host-{number:04}": f"http://127.0.0.1:{port}" for number, port in enumerate(ports)}
         inventory.write_text(json.dumps({"version": 1, "hosts": hosts}))
         manifest.write_text(json.dumps({"version": 1, "models": dict.fromkeys(NAMES)}))
+        # They lie there for a while when a daemon starts; fresh ones would be waited for until they are quiet.
+        time.sleep(2.5)
         self.state = folder / "s"
         environment = {
             **os.environ,

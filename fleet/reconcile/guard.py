@@ -57,9 +57,16 @@ def shrunk(desired: Desired, before: Remembered, scope: str, *, accepted: bool) 
     return None
 
 
+_counted: list[tuple[Desired, int]] = []
+"""The last one that was counted, held so that no other can have its identity."""
+
+
 def items_of(desired: Desired) -> int:
     """How much is said of all hosts together, what must be gone included."""
-    return sum(len(host.items) + len(host.absent) for host in desired.hosts.values())
+    if not _counted or _counted[0][0] is not desired:
+        # A daemon plans its hosts one at a time, and would count a thousand of them a thousand times.
+        _counted[:] = [(desired, sum(len(host.items) + len(host.absent) for host in desired.hosts.values()))]
+    return _counted[0][1]
 
 
 def kept_by_protection(desired: Desired, step: Step) -> bool:
