@@ -116,6 +116,9 @@ class InForce:
             return
         self.fault = None
         self.notes = found.notes
+        if before is not None and before.desired is found.desired and before.revision == found.revision:
+            self._put(SourceState.GOOD, "", found.revision)
+            return
         text, mark = await asyncio.to_thread(_kept, found)
         self._put(SourceState.GOOD, "", found.revision)
         if before is not None and mark == self._mark and before.revision == found.revision:

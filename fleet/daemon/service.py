@@ -168,7 +168,8 @@ async def _running(
             clocks,
             counters,
             passes,
-            asyncio.Semaphore(settings.parallelism),
+            # Half of them: what all of them answer at once is worked through in one turn of the loop.
+            asyncio.Semaphore((settings.parallelism + 1) // 2),
             asyncio.Semaphore(_SLOW_LOOKS),
         )
         loop = Loop(
