@@ -16,8 +16,8 @@ class Actions(Protocol):
     def reconcile(self, trigger: str, hosts: Sequence[HostName] = ()) -> None:
         """Wants a pass soon, over these hosts or all; `trigger` is told in the history. Back-off of what is named ends."""
 
-    def source_moved(self) -> None:
-        """The source should be looked at now: a push was announced."""
+    def source_moved(self, ref: str | None) -> None:
+        """The source should be looked at now, if it follows this ref: a push was announced. Nothing: any may have moved."""
 
     def suspend(self, host: HostName, until: datetime | None, reason: str) -> None:
         """Leaves a host alone from now on. Raises `KeyError` for a host that the inventory does not have, `StateError`."""

@@ -90,8 +90,9 @@ class Loop:
         at_once = wanted if trigger in {REQUEST, SIGNAL} else frozenset()
         self._triggers.add(trigger, hosts=hosts or None, at_once=at_once)
 
-    def source_moved(self) -> None:
-        self.in_force.moved()
+    def source_moved(self, ref: str | None) -> None:
+        if ref is None or self.in_force.concerns(ref):
+            self.in_force.moved()
 
     def suspend(self, host: HostName, until: datetime | None, reason: str) -> None:
         """Raises `KeyError` and `StateError`."""

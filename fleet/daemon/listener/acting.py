@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from fleet.daemon.actions import Actions
 from fleet.daemon.board import Board
+from fleet.daemon.hooks import pushed_ref
 from fleet.daemon.listener.access import Access, may_act, proven
 from fleet.daemon.listener.answers import JSON, Refused, json_answer
 from fleet.daemon.listener.documents import moment
@@ -71,7 +72,7 @@ class Acting:
         """A webhook: of what it says nothing is believed but that something moved."""
         body = await _body(request, self._limits.hook_bytes)
         proven(request, self._access(), body)
-        self._actions.source_moved()
+        self._actions.source_moved(pushed_ref(dict(request.headers), body))
         return json_answer({"accepted": True}, 202)
 
     async def _asked(self, request: Request, fields: set[str]) -> dict[str, Any]:

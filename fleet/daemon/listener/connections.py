@@ -44,7 +44,9 @@ class Connection(HttpToolsProtocol):
         *,
         local: bool,
         stopping: asyncio.Event,
+        alive: set[Connection],
     ) -> None:
+        """It is among the `alive` ones from the moment at which it is accepted to that at which its socket is closed."""
         super().__init__(config, state, {"local": local, "stopping": stopping})
         self.app = app
         self.logger = _silent
@@ -53,6 +55,8 @@ class Connection(HttpToolsProtocol):
         self.idle_since = self.loop.time()
         self._limits = limits
         self._stopping = stopping
+        self._alive = alive
+        alive.add(self)
         self._in_head = True
         self._received = 0
         """Bytes of the head or body that is being read, its framing included."""
@@ -65,6 +69,11 @@ class Connection(HttpToolsProtocol):
         """Whether a request is at work."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete
+
+    def abort(self) -> None:
+        """Breaks it, if it came so far already."""
+        if self.transport is not None:
+            self.transport.abort()
 
     # What asyncio calls
 
@@ -85,6 +94,7 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._unset_keepalive_if_required()
+        self._alive.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

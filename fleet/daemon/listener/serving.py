@@ -18,7 +18,7 @@ from fleet.daemon.listener.limits import Limits
 from fleet.daemon.listener.sockets import remover, tcp_sockets, unix_socket
 
 _BACKLOG = 128
-_ROUNDS = 6
+_ROUNDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,18 @@ async def serving(
     config.load()
     by_tcp, by_unix = ServerState(), ServerState()
     servers: list[asyncio.Server] = []
+    alive: set[Connection] = set()
     port, local = None, None
 
     def connections(state: ServerState, *, local: bool) -> Callable[[], Connection]:
-        return lambda: Connection(config, state, app, limits, local=local, stopping=stopping)
+        return lambda: Connection(config, state, app, limits, local=local, stopping=stopping, alive=alive)
 
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         if unix is not None:
             local = unix_socket(unix)
             stack.callback(remover(unix))
-        stack.push_async_callback(_end, servers, (by_tcp, by_unix), limits)
+        stack.push_async_callback(_end, servers, (by_tcp, by_unix), alive, limits)
         stack.callback(stopping.set)
         if local is not None:
             accept = connections(by_unix, local=True)
@@ -67,7 +68,9 @@ async def serving(
         yield Listening(port, unix)
 
 
-async def _end(servers: Sequence[asyncio.Server], states: Sequence[ServerState], limits: Limits) -> None:
+async def _end(
+    servers: Sequence[asyncio.Server], states: Sequence[ServerState], alive: set[Connection], limits: Limits
+) -> None:
     """Takes no more, lets answers at work end within the grace, and breaks what is left."""
     for server in servers:
         server.close()
@@ -80,12 +83,12 @@ async def _end(servers: Sequence[asyncio.Server], states: Sequence[ServerState],
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-    # Some rounds of the loop, in which transports close their sockets, and connections that were being accepted come.
+    # Rounds of the loop, in which transports close their sockets, and connections come that were being accepted.
     for _ in range(_ROUNDS):
-        for state in states:
-            for connection in list(state.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
+        if not alive:
+            break
+        for connection in list(alive):
+            connection.abort()
         await asyncio.sleep(0)
 
 

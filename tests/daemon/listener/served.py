@@ -40,8 +40,8 @@ class Asked:
     def reconcile(self, trigger: str, hosts: Sequence[HostName] = ()) -> None:
         self.calls.append(("reconcile", trigger, *hosts))
 
-    def source_moved(self) -> None:
-        self.calls.append(("moved",))
+    def source_moved(self, ref: str | None) -> None:
+        self.calls.append(("moved", ref))
 
     def suspend(self, host: HostName, until: datetime | None, reason: str) -> None:
         if self.fails is not None:

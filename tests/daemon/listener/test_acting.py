@@ -128,7 +128,7 @@ def test_a_webhook_needs_its_proof(few: Served) -> None:
     assert few.actions.calls == []
     answer = few.ask("/hooks/git", "POST", body=body, headers={"X-Signature": str(len(body))})
     assert answer.status == 202
-    assert few.actions.calls == [("moved",)]
+    assert few.actions.calls == [("moved", None)]
 
 
 def test_a_webhook_may_be_longer_than_other_requests(few: Served) -> None:
