@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments).settings
     told = _of_daemon(arguments, settings)
     if told is not None:
+        from datetime import UTC, datetime
+
         from fleet.render.daemon_status import daemon_exit_code, daemon_status_text
 
         code = daemon_exit_code(told)
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
             data(written({**told, "type": "daemon-status", "exit_code": int(code)}))
         else:
-            data(daemon_status_text(told, paint=paint_of(arguments), everything=arguments.verbose))
+            data(daemon_status_text(told, datetime.now(UTC), paint=paint_of(arguments), everything=arguments.verbose))
         return code
     work = work_of(saved_arguments(arguments), settings, arguments).work
     report = report_of(planned(work, plain_listener(arguments)))

@@ -52,7 +52,11 @@ def judge(hosts: Sequence[Done]) -> Judged:
     refused = [refusal for each in hosts if each.plan is not None for refusal in each.plan.refused]
     unseen = [each.host for each in hosts if isinstance(each.observation, Unobserved)]
     cut = any(each.cut for each in hosts) or any(map(_interrupted, results))
+    planned = sum(
+        len(each.plan.steps) for each in hosts if each.plan is not None and each.report is None and not each.held
+    )
     parts = [
+        f"{counted(planned, 'step')} planned, and none carried out" if planned else "",
         f"{counted(failed, 'step')} failed" if failed else "",
         f"{counted(len(refused), 'refusal')} by guards" if refused else "",
         f"not observed: {some(unseen, _NAMED)}" if unseen else "",

@@ -81,6 +81,7 @@ def host_status(
         labels=host.labels,
         vram=host.capacity.vram,
         busy_since=circumstances.busy_since,
+        message=clean(host.suspended or ""),
         items=items,
         refusals=tuple(_told(refusal) for refusal in plan.refused if refusal.host == host.name),
     )

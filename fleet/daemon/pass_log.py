@@ -91,7 +91,9 @@ class PassLog:
             bad=not good,
             state=str(source.state),
             source=source.what,
-            **({} if good else {"faults": source.message.splitlines(), "in_force": "the last good manifests"}),
+            **({} if good else {"faults": source.message.splitlines()}),
+            # Before anything was good there is nothing to go on by.
+            **({} if good or not source.revision else {"in_force": "the last good manifests"}),
         )
 
     def refused(self, refusals: Iterable[str], host: HostName | None = None) -> None:

@@ -245,7 +245,8 @@ class Passes:
         self.last = tuple(sorted(this.done, key=lambda done: done.host))
         judged = judge(self.last)
         ended = bench.clocks.now()
-        document = document_of(self.last) if judged.outcome is not Outcome.UNCHANGED else None
+        told_of = judged.outcome is not Outcome.UNCHANGED or any(done.plan and done.plan.steps for done in self.last)
+        document = document_of(self.last) if told_of else None
         self._history.end(this.number, ended, str(judged.outcome), judged.done, judged.failed, judged.message, document)
         self._history.keep(self._settings.history_keep)
         bench.counters.pass_ended(judged.outcome, bench.clocks.monotonic() - this.since)

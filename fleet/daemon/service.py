@@ -8,8 +8,8 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -32,7 +32,7 @@ from fleet.daemon.status import WORST, Condition, FleetStatus, SourceState
 from fleet.daemon.triggers import START
 from fleet.daemon.unit import Bench
 from fleet.daemon.watchdog import InFlight, LagProbe, Pulse, feed
-from fleet.errors import ExitCode, FleetError, InputError
+from fleet.errors import ExitCode, FleetError, InputError, LockError
 from fleet.foreign import clean
 from fleet.quantities import share
 from fleet.reconcile.steps.uploads import Uploads
@@ -64,6 +64,10 @@ _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINAT
 
 class _EndedError(Exception):
     """A signal came before there was anything to be kept."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,14 @@ async def serve(
 
 async def once(settings: Settings, log: Log, version: str) -> int:
     """One pass over all hosts. The exit code is that of `fleet apply`; raises as `serve`, and `LockError`."""
-    async with _running(settings, log, Notifier({}), version) as running:
+    try:
+        return await _once(settings, log, version)
+    except _EndedError as ended:
+        return ended.code
+
+
+async def _once(settings: Settings, log: Log, version: str) -> int:
+    async with _running(settings, log, Notifier({}), version, patient=False) as running:
         loop = asyncio.get_running_loop()
         for number, code in _CODES.items():
             loop.add_signal_handler(number, running.loop.stop, code)
@@ -133,7 +144,13 @@ async def once(settings: Settings, log: Log, version: str) -> int:
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, log: Log, notifier: Notifier, version: str, clocks: Clocks | None = None
+    settings: Settings,
+    log: Log,
+    notifier: Notifier,
+    version: str,
+    clocks: Clocks | None = None,
+    *,
+    patient: bool = True,
 ) -> AsyncIterator[Running]:
     clocks = clocks or Clocks(time.monotonic, lambda: datetime.now(UTC))
     calendar = None if settings.calendar is None else Calendar(settings.calendar, settings.zone, clocks.now())
@@ -143,7 +160,7 @@ async def _running(
     kept = LastGood(settings.state_dir, f"source {sha256(source.what.encode()).hexdigest()[:16]}")
     in_force = InForce(source, kept, passes, clocks)
     in_force.restore()
-    name = await _name(in_force, notifier)
+    name = await _name(in_force, notifier, patient=patient)
     counters = Counters()
     log.tell_drops(counters.log_dropped)
     started = clocks.now()
@@ -152,7 +169,7 @@ async def _running(
     )
     board.on_change = passes.host_changed
     with (
-        RunLock(settings.state_dir, f"{name} daemon", settings.lock_timeout),
+        _only_one(settings, name),
         Memory(settings.state_dir, name) as memory,
     ):
         memory.remembered()
@@ -185,11 +202,34 @@ async def _running(
         yield Running(loop, board, notifier, LagProbe(time.monotonic, asyncio.sleep), counters, log)
 
 
-async def _name(in_force: InForce, notifier: Notifier) -> str:
+@contextmanager
+def _only_one(settings: Settings, name: str) -> Iterator[None]:
+    """One daemon for each fleet. Raises `LockError`."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(RunLock(settings.state_dir, f"{name}.daemon", settings.lock_timeout))
+        except LockError as error:
+            owner = str(error).partition(" (")[2].partition(")")[0]
+            raise LockError(
+                f"another daemon has the fleet `{name}`" + (f" ({owner})" if owner else ""),
+                code=error.code,
+                hint="end that one first, or speak to it: `fleet status`, `suspend`, `history`; other fleets have other names",
+            ) from error
+        yield
+
+
+async def _name(in_force: InForce, notifier: Notifier, *, patient: bool) -> str:
     """The fleet's name. A source that cannot be had and never was good is waited for; one that is wrong is an error."""
     loop, ended, again = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    for number in _CODES:
-        loop.add_signal_handler(number, ended.set)
+    code = ExitCode.TERMINATED
+
+    def end(why: ExitCode) -> None:
+        nonlocal code
+        code = why
+        ended.set()
+
+    for number, why in _CODES.items():
+        loop.add_signal_handler(number, end, why)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     stopped = loop.create_task(ended.wait())
     alive = loop.create_task(_alive(notifier))
@@ -198,11 +238,11 @@ async def _name(in_force: InForce, notifier: Notifier) -> str:
             reading = loop.create_task(in_force.read())
             await asyncio.wait({reading, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if ended.is_set():
-                raise _EndedError
+                raise _EndedError(code)
             await reading
             if in_force.snapshot is not None:
                 return in_force.snapshot.desired.name
-            if isinstance(in_force.fault, InputError):
+            if in_force.fault is not None and (isinstance(in_force.fault, InputError) or not patient):
                 raise in_force.fault
             notifier.ready(f"waiting for {in_force.status.what}: {in_force.status.message}")
             again.clear()
@@ -210,7 +250,7 @@ async def _name(in_force: InForce, notifier: Notifier) -> str:
             await asyncio.wait({asked, stopped}, timeout=_AGAIN, return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
             if ended.is_set():
-                raise _EndedError
+                raise _EndedError(code)
     finally:
         stopped.cancel()
         alive.cancel()

@@ -19,10 +19,11 @@ _WORST = ("stalled", "blocked", "unknown", "progressing", "suspended", "ready")
 _CODES = {"stalled": ExitCode.PARTIAL, "blocked": ExitCode.PARTIAL, "unknown": ExitCode.UNOBSERVED}
 
 
-def daemon_status_text(document: Mapping[str, Any], *, paint: Paint = PLAIN, everything: bool = False) -> str:
-    """`document` is that of `/api/status`. Raises `KeyError`, `TypeError` and `ValueError` for another one."""
+def daemon_status_text(
+    document: Mapping[str, Any], now: datetime, *, paint: Paint = PLAIN, everything: bool = False
+) -> str:
+    """`document` is that of `/api/status`; ages are told from `now` on. Raises `KeyError`, `TypeError` and `ValueError` for another one."""
     hosts, fleet = document["hosts"], document["fleet"]
-    now = _moment(fleet["at"])
     whole = everything or len(hosts) <= _FEW
     rows = [row for host in hosts for row in _rows(host, now) if whole or row[2] != "ready"]
     rows.sort(key=lambda row: (_WORST.index(row[2]), row[:2]) if not whole else (0, row[:2]))
@@ -38,6 +39,10 @@ def daemon_status_text(document: Mapping[str, Any], *, paint: Paint = PLAIN, eve
             paint.warning("Held back by a guard, waits for a person:"),
             *(f"  {clean(each)}" for each in refusals),
         ]
+    suspended = [host for host in hosts if host["condition"] == "suspended"]
+    if suspended:
+        lines += ["", "Suspended, only looked at:"]
+        lines += [f"  {clean(host['name'])}: {clean(host.get('message') or 'no reason given')}" for host in suspended]
     source = fleet["source"]
     if source["state"] != "good":
         told = paint.warning(f"The manifests are {source['state']}; those of before stay in force:")

@@ -110,7 +110,7 @@ def test_its_health_is_what_the_daemon_answers(status: int, well: bool) -> None:
     program, *arguments = health()
     assert program == "python"
     with answering(status) as port:
-        words = [sys.executable, *(word.replace(":11480", f":{port}") for word in arguments)]
+        words = [sys.executable, *(word.replace(":11433", f":{port}") for word in arguments)]
         assert (subprocess.run(words, capture_output=True, timeout=30, check=False).returncode == 0) is well
 
 

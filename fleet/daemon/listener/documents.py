@@ -124,6 +124,7 @@ def pass_document(one: PassStatus) -> dict[str, Any]:
         "number": one.number,
         "begun": moment(one.begun),
         "ended": _moment(one.ended),
+        "seconds": None if one.ended is None else round((one.ended - one.begun).total_seconds(), 3),
         "triggers": [clean(trigger) for trigger in one.triggers],
         "revision": clean(one.revision),
         "outcome": one.outcome.value,

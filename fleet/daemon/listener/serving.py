@@ -19,6 +19,8 @@ from fleet.daemon.listener.sockets import remover, tcp_sockets, unix_socket
 
 _BACKLOG = 128
 _ROUNDS = 1000
+_ACCEPTED = 10
+"""Rounds after which whatever was being accepted is a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ async def _end(
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
     # Rounds of the loop, in which transports close their sockets, and connections come that were being accepted.
-    for _ in range(_ROUNDS):
-        if not alive:
+    for turn in range(_ROUNDS):
+        if not alive and turn >= _ACCEPTED:
             break
         for connection in list(alive):
             connection.abort()

@@ -21,7 +21,7 @@ _SENDS = 256 << 10
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:11480`, `[::1]:11480`, `name:0` as host and port. Raises `InputError`."""
+    """`127.0.0.1:11433`, `[::1]:11433`, `name:0` as host and port. Raises `InputError`."""
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -31,7 +31,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise InputError(
             f"`listen` is no address with a port: `{text[:80]}`",
             code=Code.SETTINGS_WRONG,
-            hint="write `127.0.0.1:11480`, or `[::1]:11480`",
+            hint="write `127.0.0.1:11433`, or `[::1]:11433`",
         )
     return host, int(port)
 

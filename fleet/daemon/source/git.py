@@ -51,6 +51,8 @@ class Git:
         self._announced = asyncio.Event()
         self._seen: str | None = None
         self._unwatched = ""
+        self._lost = False
+        """Whether the repository could not be had the last time."""
         self._told_of: tuple[str, tuple[str, ...]] = ("", ())
         """A commit, and what is said of how the ref came to it."""
 
@@ -152,17 +154,20 @@ class Git:
                 async with asyncio.timeout(self._settings.git_interval):
                     await self._announced.wait()
             self._announced.clear()
-            if await self._has_moved():
+            was, self._lost = self._lost, False
+            if await self._has_moved() or self._lost != was:
+                # One that cannot be had any more, or again, is a reason to look too: whoever looks says so.
                 yield "git"
 
     async def _has_moved(self) -> bool:
-        """No where it cannot be told: the next pass looks, and says so."""
+        """No where it cannot be told."""
         async with self._turn:
             try:
                 async with self._alone():
                     await self._repository.prepare()
                     return (await self._repository.newest())[0] != self._seen
             except (SourceUnreachable, OSError):
+                self._lost = True
                 return False
 
     async def _inventory_changes(self) -> AsyncGenerator[str, None]:

@@ -133,6 +133,7 @@ def test_history_is_paged(few: Served) -> None:
         {
             "number": 416,
             "begun": "2026-03-01T11:49:40Z",
+            "seconds": 184.0,
             "ended": "2026-03-01T11:52:44Z",
             "triggers": ["git", "interval"],
             "revision": "4f1d2c3b5a69788796a5b4c3d2e1f00112233445",
