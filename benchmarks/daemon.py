@@ -166,7 +166,7 @@ def daemons() -> Iterator[Figure]:
                 f"the idle daemon, 1,000 hosts of 40 models every {INTERVAL} s, CPU", share, 10, "% of a core", ""
             )
             yield Figure("how late timers of its loop are, p99 of a minute", 1000 * idle.lag(), 50, "ms", "")
-            for path, about in (("/", "its page"), ("/api/status", "its /api/status")):
+            for path, about in (("/", "its page"), ("/api/status", "its /api/status"), ("/metrics", "its /metrics")):
                 asked = [idle.ask(path) for _ in range(ASKED)]
                 yield Figure(f"{about}, p99 of {ASKED}", 1000 * p99(asked), 100, "ms", "")
             yield Figure("its highest memory", idle.memory("VmHWM"), 200, "MiB", "")
