@@ -15,6 +15,7 @@ hosts:
   gpu-b: {}
 registry:
   models: [qwen3:8b, nomic-embed-text]
+  bandwidth: 20MB  # of what is there at the first look nothing is counted
 """
 MANIFEST = """
 version: 1
