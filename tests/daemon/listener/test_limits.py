@@ -145,6 +145,7 @@ def test_a_client_that_leaves_in_the_middle_is_forgotten(tmp_path: Path) -> None
         for _ in range(3):
             opened = listener.connect()
             opened.sendall(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert opened.recv(1)
             opened.close()
         while listener.connections() > 0:
             assert listener.ask("/healthz", unix=True).status == 200
