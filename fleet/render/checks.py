@@ -10,6 +10,7 @@ from fleet.errors import ExitCode
 from fleet.reconcile.checks.check_all import Asked, Verdict
 from fleet.render.inline import cell
 from fleet.render.paint import PLAIN, Paint
+from fleet.render.table import headed
 from fleet.render.words import counted, lasted, name, sentence
 from fleet.render.writing import FORMAT, cleaned
 
@@ -27,9 +28,7 @@ def checks_text(asked: Sequence[Asked], *, paint: Paint = PLAIN) -> str:
     if not asked:
         return f"{_NOTHING}\n"
     rows = [("HOST", "MODEL", "VERDICT", "TOOK", "WHY"), *(_row(each) for each in asked)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([paint.strong(lines[0]), *lines[1:], "", paint.strong(_summary(asked))]) + "\n"
+    return "\n".join([*headed(rows, paint), "", paint.strong(_summary(asked))]) + "\n"
 
 
 def checks_document(asked: Sequence[Asked], fleet: str, exit_code: ExitCode) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 from fleet.errors import ExitCode, highest_ranked
 from fleet.foreign import clean
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import counted
+from fleet.render.table import headed
+from fleet.render.words import counted, show_age
 
+_HEAD = ("HOST", "MODEL", "CONDITION", "SINCE", "NEXT TRY", "WHY")
 _FEW = 8
 """Hosts that are shown item by item."""
 _ROWS = 50
@@ -27,9 +29,7 @@ def daemon_status_text(
     whole = everything or len(hosts) <= _FEW
     rows = [row for host in hosts for row in _rows(host, now) if whole or row[2] != "ready"]
     rows.sort(key=lambda row: (_WORST.index(row[2]), row[:2]) if not whole else (0, row[:2]))
-    lines = [
-        *_table([("HOST", "MODEL", "CONDITION", "SINCE", "NEXT TRY", "WHY"), *rows[: None if whole else _ROWS]], paint)
-    ]
+    lines = headed([_HEAD, *rows[: None if whole else _ROWS]], paint) if rows else []
     if not whole and len(rows) > _ROWS:
         lines.append(f"… and {len(rows) - _ROWS} more; `-v` shows every item")
     refusals = [*fleet.get("refusals", ()), *(each for host in hosts for each in host.get("refusals", ()))]
@@ -104,30 +104,13 @@ def _summary(hosts: list[Mapping[str, Any]], fleet: Mapping[str, Any], now: date
     return "; ".join(parts)
 
 
-def _table(rows: list[tuple[str, ...]], paint: Paint) -> Iterator[str]:
-    if len(rows) == 1:
-        return
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        yield paint.strong(line) if number == 0 else line
-
-
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
 def _ago(text: str | None, now: datetime) -> str:
-    return "-" if text is None else _short(max(0.0, (now - _moment(text)).total_seconds()))
+    return "-" if text is None else show_age(max(0.0, (now - _moment(text)).total_seconds()))
 
 
 def _ahead(text: str | None, now: datetime) -> str:
-    return "-" if text is None else f"in {_short(max(0.0, (_moment(text) - now).total_seconds()))}"
-
-
-def _short(seconds: float) -> str:
-    """One unit is enough."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{seconds:.0f}s"
+    return "-" if text is None else f"in {show_age(max(0.0, (_moment(text) - now).total_seconds()))}"

@@ -10,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from fleet.render.paint import PLAIN, Paint
+from fleet.render.table import table
 from fleet.render.words import counted, hint_lines, lasted, name, sentence
 from fleet.render.writing import FORMAT, cleaned
 from fleet.state.history import PassRecord
 
 _HEAD = ("PASS", "BEGUN", "TOOK", "OUTCOME", "DONE", "FAILED", "BECAUSE", "REVISION")
+_NUMBERS = frozenset({0, 2, 4, 5})
+"""Columns of numbers."""
 _SHORT = 12
 """Characters of a revision in a list."""
 
@@ -94,20 +97,13 @@ def history_text(fleet: str, passes: Sequence[Shown], *, paint: Paint = PLAIN) -
     if not passes:
         return f"The history of `{sentence(fleet)}` has no passes\n"
     rows = [_HEAD, *(_row(one) for one in passes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    numbers = {0, 2, 4, 5}
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in numbers else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    shown = [paint.strong(lines[0])]
-    for one, line in zip(passes, lines[1:], strict=True):
+    head, *lines = table(rows, right=_NUMBERS)
+    below = " " * max(len(row[0]) for row in rows)
+    shown = [paint.strong(head)]
+    for one, line in zip(passes, lines, strict=True):
         shown.append(_by_outcome(one, line, paint))
         if one.message:
-            shown.append(f"{' ' * widths[0]}  {sentence(one.message)}")
+            shown.append(f"{below}  {sentence(one.message)}")
     return "\n".join(shown) + "\n"
 
 

@@ -16,6 +16,7 @@ from fleet.registry.locked import Locked
 from fleet.render.document import unobserved_part
 from fleet.render.inline import cell, code
 from fleet.render.paint import PLAIN, Paint
+from fleet.render.table import headed
 from fleet.render.words import counted, explained, hint_lines, name, sentence, some, unobserved_lines
 from fleet.render.writing import FORMAT, cleaned
 
@@ -43,9 +44,7 @@ def outdated_text(survey: Survey, *, paint: Paint = PLAIN, everything: bool = Fa
     lines: list[str] = []
     if shown:
         rows = [_HEAD, *(_row(each) for each in shown)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines += [paint.strong(table[0]), *table[1:], ""]
+        lines += [*headed(rows, paint), ""]
     for each in shown:
         if each.unknown is not None:
             lines.append(

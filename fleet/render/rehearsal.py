@@ -17,6 +17,7 @@ from fleet.render.markdown import report_sections
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.plan import plan_text
 from fleet.render.report import failures_of
+from fleet.render.table import table
 from fleet.render.words import action_of, counted, explained, failure_lines, name, sentence, some
 from fleet.render.writing import FORMAT, cleaned
 
@@ -193,9 +194,7 @@ def _table(rows: Sequence[tuple[str, ...]], *, everything: bool) -> Iterator[str
     if not rows:
         return
     shown = rows if everything else rows[: _SHOWN + 1]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(rows[0]))]
-    for row in shown:
-        yield "  " + "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip()
+    yield from (f"  {line}" for line in table(shown))
     if len(rows) > len(shown):
         yield f"  and {counted(len(rows) - len(shown), 'more host', 'more hosts')}: `-v` shows all"
 

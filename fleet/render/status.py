@@ -20,7 +20,8 @@ from fleet.reconcile.step import Plan, Refusal
 from fleet.render.held_back import held_back, refused_lines
 from fleet.render.left_alone import unobserved_block
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import STANDS, counted, in_service, name, sentence, some
+from fleet.render.table import headed
+from fleet.render.words import STANDS, counted, in_service, name, sentence, show_age, some
 from fleet.render.writing import FORMAT
 
 Observations = Mapping[HostName, Observation]
@@ -209,13 +210,13 @@ def _in_full(each: Iterable[Standing], paint: Paint) -> Iterator[str]:
             row.memory or "-",
             "-" if row.digest is None else row.digest.removeprefix("sha256:")[:12],
             "-" if row.size is None else show_size(row.size),
-            "-" if row.age is None else _show_age(row.age),
+            "-" if row.age is None else show_age(row.age),
             sentence(row.why),
         )
         for row in each
     ]
     if len(rows) > 1:
-        yield from _table(rows, paint)
+        yield from headed(rows, paint)
 
 
 def _by_model(each: Sequence[Standing], paint: Paint) -> Iterator[str]:
@@ -231,28 +232,13 @@ def _by_model(each: Sequence[Standing], paint: Paint) -> Iterator[str]:
         declared = warm[item].total() - warm[item][""]
         in_memory = f"{warm[item]['warm']} of {declared}" if declared else "-"
         rows.append((item, *(str(counts[item][state] or "-") for state in states), in_memory))
-    yield from _table(rows, paint)
+    yield from headed(rows, paint)
     wrong = [row for row in each if row.state != "unknown" and not _good(row)]
     if wrong:
         yield ""
         yield from _in_full(wrong[:_ROWS], paint)
     if len(wrong) > _ROWS:
         yield f"… and {len(wrong) - _ROWS} more; `-v` shows every item"
-
-
-def _show_age(seconds: float) -> str:
-    """One unit is enough: `40s`, `12m`, `5h`, `3d`."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{seconds:.0f}s"
-
-
-def _table(rows: Sequence[tuple[str, ...]], paint: Paint) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        yield paint.strong(line) if number == 0 else line
 
 
 def _summary(each: Sequence[Standing], plan: Plan) -> str:

@@ -183,6 +183,14 @@ def explained(codes: Iterable[str]) -> str:
     return f"hint: `fleet explain {distinct[0]}` tells cause and cure{more}"
 
 
+def show_age(seconds: float) -> str:
+    """One unit is enough: `40s`, `12m`, `5h`, `3d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
 def lasted(seconds: float) -> str:
     """A duration for people: tenths below ten seconds, whole seconds above."""
     return f"{seconds:.1f}s" if seconds < 10 else show_duration(float(round(seconds)))
