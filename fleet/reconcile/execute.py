@@ -16,7 +16,7 @@ from fleet.names import ModelName
 from fleet.ollama.client import Client
 from fleet.reconcile.connection import connect
 from fleet.reconcile.observe import look, unobserved
-from fleet.reconcile.observed import Observation, Observed, Unobserved
+from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.progress import StepBegun, StepEnded
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Step
@@ -55,10 +55,8 @@ async def carry_out_host(
 async def _last_look(client: Client, desired: HostDesired, told: Told) -> Observation:
     try:
         return await look(client, desired, told.settings, _evidence(desired, told))
-    except HostError as error:
-        return unobserved(desired.host.name, error)
     except Exception as error:
-        return Unobserved(desired.host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
+        return unobserved(desired.host.name, error)
 
 
 def _evidence(desired: HostDesired, told: Told) -> Mapping[ModelName, Evidence]:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from fleet.codes import Code
-from fleet.errors import HostError
 from fleet.manifest.inventory import Host
 from fleet.names import Digest, HostName, ModelName
 from fleet.ollama import shown
@@ -53,10 +51,8 @@ async def look_into(host: Host, settings: Settings) -> Inside | Unobserved:
     try:
         async with connect(host, settings) as client:
             return await look_inside(client, host)
-    except HostError as error:
-        return unobserved(host.name, error)
     except Exception as error:
-        return Unobserved(host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
+        return unobserved(host.name, error)
 
 
 async def look_inside(client: Client, host: Host) -> Inside:

@@ -88,15 +88,17 @@ async def observe(
     try:
         async with connect(desired.host, settings) as client:
             return await look(client, desired, settings, evidence)
-    except HostError as error:
-        return unobserved(desired.host.name, error)
     except Exception as error:
-        return Unobserved(desired.host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
+        return unobserved(desired.host.name, error)
 
 
-def unobserved(host: HostName, error: HostError) -> Unobserved:
-    """The value that stands for a host which could not be looked at."""
-    return Unobserved(host, error.code, str(error), error.hint, error.told)
+def unobserved(host: HostName, error: Exception) -> Unobserved:
+    """The value that stands for a host which could not be looked at. What is no `HostError` is a fault of fleet itself,
+    kept as that host's, so that the others go on.
+    """
+    if isinstance(error, HostError):
+        return Unobserved(host, error.code, str(error), error.hint, error.told)
+    return Unobserved(host, Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 async def look(

@@ -99,12 +99,10 @@ async def _check_host(
             for item in items:
                 found.append(await _check(client, host, item, there, settings))
                 heard(host, found[-1])
-    except HostError as error:
-        missed = unobserved(host.name, error)
-    except FleetError:
-        raise  # what came of a model could not be recorded
     except Exception as error:
-        missed = Unobserved(host.name, Code.INTERNAL, f"{type(error).__name__}: {error}")
+        if isinstance(error, FleetError) and not isinstance(error, HostError):
+            raise  # what came of a model could not be recorded
+        missed = unobserved(host.name, error)
     else:
         return found, []
     told = {each.model for each in found}
