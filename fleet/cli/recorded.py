@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from fleet.daemon.done import Done
 from fleet.daemon.ended import document_of, judge
 from fleet.daemon.status import Outcome
-from fleet.daemon.unit import Done
 from fleet.names import HostName
 from fleet.reconcile.report import Report
 from fleet.reconcile.run import Pass

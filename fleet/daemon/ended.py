@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.codes import Code
+from fleet.daemon.done import Done
 from fleet.daemon.status import Outcome as Ended
-from fleet.daemon.unit import Done
 from fleet.errors import ExitCode, highest_ranked
 from fleet.foreign import clean
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.report import Outcome, StepResult, exit_code
 from fleet.reconcile.run import report_of
-from fleet.reconcile.step import Refusal
 from fleet.render.document import plan_document, report_document
 from fleet.render.words import counted, some
 
@@ -107,7 +106,3 @@ def code_of(hosts: Iterable[Done], allowed_unobserved: int) -> ExitCode:
     if unseen > allowed_unobserved:
         codes.append(ExitCode.UNOBSERVED)
     return highest_ranked(codes)
-
-
-def told(refusal: Refusal) -> str:
-    return clean(f"{refusal.message}; {refusal.hint} ({refusal.code.id})")

@@ -55,7 +55,6 @@ class Following:
         self._moving: dict[ModelName, Moving] = {}
         self._shown = float("-inf")
         self.in_flight: dict[int, InFlight] = {}
-        self.retries = 0
 
     def __call__(self, event: Event) -> None:
         now = self._clocks.monotonic()
@@ -68,7 +67,6 @@ class Following:
             case StepMoved():
                 self._moved(event, now)
             case StepRetried(step):
-                self.retries += 1
                 if step.number in self.in_flight:
                     self.in_flight[step.number].heard = now
             case StepEnded(result):
@@ -77,10 +75,6 @@ class Following:
                     self._show()
             case _:
                 pass
-
-    @property
-    def moving(self) -> dict[ModelName, Moving]:
-        return dict(self._moving)
 
     def _moved(self, event: StepMoved, now: float) -> None:
         flight = self.in_flight.get(event.step.number)

@@ -23,12 +23,12 @@ from fleet.daemon.waiting import LOOK, class_of, counts, needs_person
 from fleet.foreign import clean
 from fleet.manifest.item import Desired, HostDesired
 from fleet.names import ModelName
-from fleet.reconcile.difference import Change, Difference, Removal, State
+from fleet.reconcile.difference import Change, Difference, Reason, Removal, State
 from fleet.reconcile.observed import Observation, Observed, Unobserved
 from fleet.reconcile.report import Failure, Report
 from fleet.reconcile.step import Plan, Refusal
 from fleet.reconcile.warm import runner_of
-from fleet.render.held_back import held_back
+from fleet.render.held_back import held_back, refusal_text
 from fleet.render.words import STANDS
 from fleet.state.attempts import Attempt
 
@@ -39,7 +39,6 @@ SUSPENDED = "suspended"
 BLOCKED = "blocked"
 UNVERIFIED = "unverified"
 TROUBLE = "trouble"
-FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,7 @@ class Circumstances:
     failed: Mapping[tuple[str, str], Attempt] = field(default_factory=dict)
     """By model as text (empty: the host itself) and action."""
     next_tries: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict)
-    moving: Mapping[ModelName, Moving] = field(default_factory=dict)
     busy_since: datetime | None = None
-    dry_run: bool = False
 
 
 def host_status(
@@ -83,7 +80,7 @@ def host_status(
         busy_since=circumstances.busy_since,
         message=clean(host.suspended or ""),
         items=items,
-        refusals=tuple(_told(refusal) for refusal in plan.refused if refusal.host == host.name),
+        refusals=tuple(refusal_text(refusal) for refusal in plan.refused if refusal.host == host.name),
     )
     status = _observed(status, desired, observation, former, circumstances)
     condition, reason = _of_host(status, host.suspended, observation)
@@ -146,28 +143,19 @@ def _items(
     before: Mapping[ModelName, ItemStatus],
     circumstances: Circumstances,
 ) -> tuple[ItemStatus, ...]:
-    held = held_back(plan)
-    host = desired.host
-    found: dict[ModelName, ItemStatus] = {}
-    for difference in next(each for each in plan.hosts if each.host == host.name).items:
-        name = difference.item.name
-        judged = _item(difference, held.get((host.name, name)), circumstances)
-        found[name] = _aged(judged, before.get(name), circumstances, suspended=host.suspended)
-    for removal in next(each for each in plan.hosts if each.host == host.name).removals:
-        name = removal.present.name
-        judged = _removal(removal, held.get((host.name, name)), circumstances)
-        found[name] = _aged(judged, before.get(name), circumstances, suspended=host.suspended)
-    return tuple(found[name] for name in sorted(found))
+    host, held = desired.host, held_back(plan)
+    found = next(each for each in plan.hosts if each.host == host.name)
+    judged = [_item(each, held.get((host.name, each.item.name)), circumstances) for each in found.items]
+    judged += [_removal(each, held.get((host.name, each.present.name)), circumstances) for each in found.removals]
+    return tuple(
+        _aged(item, before.get(item.model), suspended=host.suspended)
+        for item in sorted(judged, key=lambda item: item.model)
+    )
 
 
-def _aged(
-    item: ItemStatus, former: ItemStatus | None, circumstances: Circumstances, *, suspended: str | None
-) -> ItemStatus:
+def _aged(item: ItemStatus, former: ItemStatus | None, *, suspended: str | None) -> ItemStatus:
     if suspended is not None and item.condition is not Condition.READY:
         item = replace(item, condition=Condition.SUSPENDED, next_try=None)
-    moving = circumstances.moving.get(item.model)
-    if moving is not None:
-        item = replace(item, moving=moving)
     same = former is not None and (former.condition, former.reason, former.code) == (
         item.condition,
         item.reason,
@@ -236,15 +224,12 @@ def _stands(difference: Difference) -> tuple[Condition, str, str, Code | None]:
         condition = Condition.PROGRESSING if waits else Condition.STALLED
         return condition, TROUBLE, clean(trouble.message), trouble.code
     if difference.unchecked:
-        return Condition.PROGRESSING, "not-checked", STANDS_NOT_CHECKED, None
+        return Condition.PROGRESSING, str(Reason.NOT_CHECKED), STANDS[Reason.NOT_CHECKED], None
     if difference.publish is not None:
         return Condition.PROGRESSING, str(difference.publish), STANDS[difference.publish], None
     if difference.state is State.UNVERIFIED:
         return Condition.READY, UNVERIFIED, Code.UNVERIFIED.title, Code.UNVERIFIED
     return Condition.READY, AS_DESIRED, "", None
-
-
-STANDS_NOT_CHECKED = "its answers were not checked"
 
 
 def _after_failure(item: ItemStatus, circumstances: Circumstances) -> ItemStatus:
@@ -294,10 +279,6 @@ def _memory(desired: HostDesired, observed: Observed) -> tuple[InMemory, ...]:
     )
 
 
-def _told(refusal: Refusal) -> str:
-    return clean(f"{refusal.message}; {refusal.hint} ({refusal.code.id})")
-
-
 def statuses_of_report(
     report: Report, desired: Desired, now: datetime, version: str = ""
 ) -> tuple[FleetStatus, tuple[HostStatus, ...]]:
@@ -324,7 +305,7 @@ def statuses_of_report(
         0.0,
         None,
         last_success=now if report.interrupted is None else None,
-        refusals=tuple(_told(refusal) for refusal in report.plan.refused if refusal.host is None),
+        refusals=tuple(refusal_text(refusal) for refusal in report.plan.refused if refusal.host is None),
         notes=report.notes,
     )
     return fleet, tuple(hosts)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleet.daemon.done import Done
 from fleet.daemon.exclusive import Exclusive
 from fleet.daemon.following import Following
 from fleet.daemon.inforce import InForce
@@ -16,7 +17,7 @@ from fleet.daemon.passes import Freed, Passes
 from fleet.daemon.schedule import Calendar, Heartbeat
 from fleet.daemon.status import Condition, Outcome, PassStatus
 from fleet.daemon.triggers import CALENDAR, INTERVAL, REQUEST, RETRY, SIGNAL, SOURCE, Asked, Triggers
-from fleet.daemon.unit import Bench, Done
+from fleet.daemon.unit import Bench
 from fleet.errors import ExitCode, InputError, LockError
 from fleet.manifest.item import HostDesired
 from fleet.names import HostName
@@ -162,7 +163,7 @@ class Loop:
                     if await self._triggers.wait(self._until(due)):
                         # Whoever asks in the same moment is served by the same pass.
                         await asyncio.sleep(0)
-                    await self._passes.released()
+                    await self._passes.release()
                     now = self._clocks.monotonic()
                     asked = self._due(now, due)
                     if asked is None or self._stopping.is_set():

@@ -13,12 +13,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fleet.daemon.ended import document_of, judge, told
+from fleet.daemon.done import Done
+from fleet.daemon.ended import document_of, judge
 from fleet.daemon.exclusive import Exclusive
 from fleet.daemon.source.reading import Snapshot
 from fleet.daemon.status import Outcome, PassStatus
 from fleet.daemon.triggers import Asked
-from fleet.daemon.unit import NEWER, Bench, Done, Round, work_on
+from fleet.daemon.unit import NEWER, Bench, Round, work_on
 from fleet.errors import ExitCode
 from fleet.manifest.item import Desired, HostDesired
 from fleet.names import HostName
@@ -28,6 +29,7 @@ from fleet.reconcile.publishing import to_push
 from fleet.reconcile.run import Pass, before_asking
 from fleet.reconcile.stop import Stop
 from fleet.reconcile.suspending import with_suspensions
+from fleet.render.held_back import refusal_text
 from fleet.settings import Settings
 from fleet.state.history import History
 from fleet.state.suspensions import Suspension, Suspensions
@@ -138,7 +140,7 @@ class Passes:
                 self._missed[host.host.name] = triggers, at_once or host.host.name in asked.at_once
         free = [host for host in wanted if host.host.name not in self._units]
         if not free:
-            await self._release()
+            await self.release()
             return
         number = self._history.begin(begun, asked.triggers, snapshot.revision, dry_run=self._settings.dry_run)
         resources = AsyncExitStack()
@@ -148,7 +150,9 @@ class Passes:
         )  # fmt: skip
         self._running[number] = this
         ask = await resources.enter_async_context(publishers(work.desired, self._settings))
-        round_ = Round(number, snapshot, work, before_asking(work), ask, asked.at_once)
+        round_ = Round(snapshot, work, before_asking(work), ask)
+        # Whatever failed there before: a person named them.
+        bench.backoff.release(asked.at_once & this.left)
         bench.counters.pass_begun()
         for host in free:
             self._start(host, this, round_)
@@ -157,7 +161,7 @@ class Passes:
         """Waits for all hosts that are worked on, as long as they take."""
         while self._units:
             await asyncio.wait(list(self._units.values()))
-        await self._release()
+        await self.release()
 
     def _let_go(self, desired: Desired) -> None:
         """Forgets hosts that the inventory has no more, those at work once they are done."""
@@ -172,9 +176,8 @@ class Passes:
         if self._worked is None or self._worked[0] is not snapshot or self._worked[1] != suspended:
             # Hosts for which nothing changed have to stay the same objects, by which calm ones are known.
             self._worked = (snapshot, suspended, with_suspensions(snapshot.desired, suspended))
+            self._bench.keeps_seen = any(map(to_push, self._worked[2].hosts.values()))
         desired = self._worked[2]
-        pushing = any(to_push(host) for host in desired.hosts.values())
-        self._bench.keeps_seen = pushing
         return Pass(
             desired,
             snapshot.fingerprint,
@@ -182,7 +185,7 @@ class Passes:
             sources=snapshot.sources,
             locked=snapshot.locked,
             self_name=self._settings.self_name,
-            apart=dict(self._bench.seen) if pushing else {},
+            apart=dict(self._bench.seen) if self._bench.keeps_seen else {},
         )
 
     def _start(self, host: HostDesired, this: _Running, round_: Round) -> None:
@@ -225,11 +228,8 @@ class Passes:
             return None
         return None if missed is None else Freed(name, *missed)
 
-    async def released(self) -> None:
+    async def release(self) -> None:
         """Gives the lock back where nothing is worked on."""
-        await self._release()
-
-    async def _release(self) -> None:
         if not self._units and not self._running:
             await self._exclusive.release()
 
@@ -255,7 +255,9 @@ class Passes:
         if any(isinstance(done.observation, Observed) for done in self.last):
             # Told by the plans of hosts that were seen; of those that were not, nothing is known to have changed.
             plans = [done.plan for done in self.last if done.plan is not None]
-            found = dict.fromkeys(told(refusal) for plan in plans for refusal in plan.refused if refusal.host is None)
+            found = dict.fromkeys(
+                refusal_text(refusal) for plan in plans for refusal in plan.refused if refusal.host is None
+            )
             self.refusals = tuple(found)
         record = PassStatus(
             this.number, this.begun, ended, this.triggers, this.snapshot.revision, judged.outcome, judged.done,

@@ -16,11 +16,12 @@ from fleet.codes import Code
 from fleet.daemon.backoff import BackOff, Clocks, Key, look_of
 from fleet.daemon.board import Board
 from fleet.daemon.counters import Counters
+from fleet.daemon.done import Done
 from fleet.daemon.following import Following
 from fleet.daemon.judging import Circumstances, host_status
 from fleet.daemon.pass_log import PassLog
 from fleet.daemon.source.reading import Snapshot
-from fleet.daemon.waiting import after_failure, after_silence, counts, inputs_of, unexpected
+from fleet.daemon.waiting import after_failure, after_silence, counts, inputs_of
 from fleet.errors import OutcomeUnknown
 from fleet.manifest.item import HostDesired
 from fleet.names import HostName
@@ -28,7 +29,7 @@ from fleet.ollama.versions import Version
 from fleet.reconcile.difference import State
 from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of
-from fleet.reconcile.observe import observe
+from fleet.reconcile.observe import observe, unobserved
 from fleet.reconcile.observed import Observation, Observed, Unobserved
 from fleet.reconcile.plan import restricted, together
 from fleet.reconcile.remembering import remember
@@ -51,36 +52,12 @@ NEWER = "the manifests changed meanwhile, and the next pass goes on by them"
 class Round:
     """What all hosts of one pass have in common."""
 
-    number: int
     snapshot: Snapshot
     work: Pass
     known: Known
     """What is known before anybody is asked."""
     ask: Ask
     """Registries, each name once for the whole pass."""
-    at_once: frozenset[HostName] = frozenset()
-    """Hosts that a person named: nothing there waits for its time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a host in a pass."""
-
-    host: HostName
-    plan: Plan | None
-    """Nothing where it was not looked at."""
-    report: Report | None = None
-    """Where steps were carried out."""
-    observation: Observation | None = None
-    held: int = 0
-    """Steps that were left for later, since they failed lately."""
-    cut: bool = False
-    """Whether it was left because of the daemon's end."""
-
-    @property
-    def looked(self) -> bool:
-        """Whether anything is known of it from this pass."""
-        return self.plan is not None or self.report is not None or self.observation is not None
 
 
 @dataclass(slots=True)
@@ -148,26 +125,26 @@ class Bench:
 async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     """One host, once. Raises `StateError` where the record cannot be used: then nothing may be changed anywhere."""
     name = host.host.name
-    if name not in round_.at_once and bench.backoff.held(look_of(name), ""):
+    if bench.backoff.held(look_of(name), ""):
         return Done(name, None)
     try:
         return await _worked_on(host, round_, bench)
+    except OutcomeUnknown:
+        return Done(name, None, cut=True)
     except StateError:
         raise
     except Exception as error:  # a fault of ours on one host must not end the others
         bench.log.crashed(f"host {name}", error)
-        observation = unexpected(name, error)
+        observation = unobserved(name, error)
         _silent(host, observation, round_, bench)
         return Done(name, None, observation=observation)
 
 
 async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
+    """Raises `OutcomeUnknown` where the end was asked for before anything was begun, and `StateError`."""
     name, work = host.host.name, round_.work
     stop = bench.stops[name]
-    try:
-        observation = await stop.heed(_look(host, work, bench), 0.0)
-    except OutcomeUnknown:
-        return Done(name, None, cut=True)
+    observation = await stop.heed(_look(host, work, bench), 0.0)
     if isinstance(observation, Unobserved):
         _silent(host, observation, round_, bench)
         return Done(name, None, observation=observation)
@@ -181,19 +158,16 @@ async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     bench.calm.pop(name, None)
     memory = bench.memory
     planned = plan_seen(work, [host], {name: observation}, memory.remembered(), round_.ask, round_.known)
-    try:
-        made = await stop.heed(planned, 0.0)
-    except OutcomeUnknown:
-        return Done(name, None, cut=True)
+    made = await stop.heed(planned, 0.0)
     seen = made.observations[name]
     _drop_settled(name, made, bench)
     _tripped(name, made, bench)
-    kept = made if name in round_.at_once else restricted(made, _due(made, observation.version, bench))
+    kept = restricted(made, _due(made, observation.version, bench))
     held = len(made.steps) - len(kept.steps)
     if work.settings.dry_run or not kept.steps:
         if not work.settings.dry_run:
             bench.to_remember(work, made)
-        _judge(host, made, seen, bench, dry_run=work.settings.dry_run)
+        _judge(host, made, seen, bench)
         if said is not None and not made.steps and not made.known.served and _is_calm(made):
             bench.calm[name] = said
         return Done(name, made, observation=seen, held=held)
@@ -235,8 +209,7 @@ def _due(plan: Plan, version: Version, bench: Bench) -> Callable[[Step], bool]:
     """The steps that may be done now: all but those that failed lately with the same inputs, and what needs them."""
     left: set[int] = set()
     for step in plan.steps:
-        key = (step.host, str(step.model), str(step.action))
-        if bench.backoff.held(key, inputs_of(step, version)) or left.intersection(step.needs):
+        if bench.backoff.held(_key(step), inputs_of(step, version)) or left.intersection(step.needs):
             left.add(step.number)
     return lambda step: step.number not in left
 
@@ -309,11 +282,7 @@ def _silent(host: HostDesired, observation: Unobserved, round_: Round, bench: Be
     bench.unsaved.append(attempt)
     if len(bench.unsaved) >= _UNSAVED:
         bench.save()
-    _judge(host, _of_nobody(round_.work.desired.name), observation, bench)
-
-
-def _of_nobody(name: str) -> Plan:
-    return Plan(name)
+    _judge(host, Plan(round_.work.desired.name), observation, bench)
 
 
 def _judge(
@@ -323,7 +292,6 @@ def _judge(
     bench: Bench,
     *,
     busy_since: datetime | None = None,
-    dry_run: bool = False,
 ) -> None:
     name = host.host.name
     failed = {key[1:]: attempt for key, attempt in bench.backoff.of(name).items()}
@@ -332,7 +300,6 @@ def _judge(
         failed,
         {key: bench.backoff.next_try((name, *key)) for key in failed},
         busy_since=busy_since,
-        dry_run=dry_run,
     )
     bench.board.put_host(host_status(host, plan, observation, bench.board.hosts.get(name), circumstances))
 

@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.codes import Code
-from fleet.errors import HostError
-from fleet.names import HostName
 from fleet.ollama.versions import Version
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.report import Failure
@@ -117,13 +115,6 @@ def brought_here(attempt: Attempt, now: datetime, settings: Settings) -> Attempt
     """One that an earlier process left: a clock that was set back must not make it wait for longer than it ever would."""
     latest = now + timedelta(seconds=settings.back_off_most * (1 + _SPREAD))
     return replace(attempt, next_try=latest) if attempt.next_try > latest else attempt
-
-
-def unexpected(host: HostName, error: Exception) -> Unobserved:
-    """A fault of fleet itself while it worked on one host: kept as a value, so that the others go on."""
-    if isinstance(error, HostError):
-        return Unobserved(host, error.code, str(error), error.hint, error.told)
-    return Unobserved(host, Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 def _doubled(first: float, tries: int, most: float) -> float:

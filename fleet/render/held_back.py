@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from fleet.foreign import clean
 from fleet.names import HostName, ModelName
 from fleet.reconcile.difference import State
 from fleet.reconcile.step import Plan, Refusal
@@ -29,6 +30,11 @@ def held_back(plan: Plan) -> HeldBack:
         wanted += [removal.present.name for removal in host.removals if removal.blocked is None]
         found |= {(host.host, name): refusal for name in wanted if (host.host, name) not in mended}
     return found
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """One refusal in one line: what, what next, its code."""
+    return clean(f"{refusal.message}; {refusal.hint} ({refusal.code.id})")
 
 
 def refused_lines(plan: Plan) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.codes import Code
-from fleet.daemon.judging import Circumstances, host_status
+from fleet.daemon.judging import Circumstances, host_status, with_moving
 from fleet.daemon.status import Condition, HostStatus, ItemStatus, Kind, Moving
 from fleet.daemon.waiting import LOOK
 from fleet.names import HostName, ModelName
@@ -128,5 +128,5 @@ def test_a_guard_makes_its_host_wait_for_a_person() -> None:
 
 def test_what_moves_is_shown_with_its_item() -> None:
     moving = Moving("pull", completed=5, total=10)
-    status = stands(["qwen3:8b"], [], moving={ModelName.parse("qwen3:8b"): moving}, busy_since=NOW)
+    status = with_moving(stands(["qwen3:8b"], []), {ModelName.parse("qwen3:8b"): moving}, NOW)
     assert (one(status).moving, status.busy_since) == (moving, NOW)
