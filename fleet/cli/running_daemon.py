@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.cli.streams import talk
@@ -21,13 +20,6 @@ _LARGEST = 96 << 20
 """Bytes of an answer: the status of a thousand hosts has about twenty million."""
 
 
-def socket_path(settings: Settings, name: str) -> Path:
-    """Where the daemon of the fleet called `name` listens, if there is one."""
-    from fleet.state.folder import file_name
-
-    return Path(settings.state_dir) / f"{file_name(name)}.sock"
-
-
 def ask_daemon(
     settings: Settings,
     name: str,
@@ -39,9 +31,9 @@ def ask_daemon(
     """Status and JSON document of the answer; nothing where no daemon listens, or, with a word to stderr, where it
     gives no answer that can be read within `patience` seconds. Raises `StateError` for a folder that is not private.
     """
-    from fleet.state.folder import check_private
+    from fleet.state.folder import check_private, socket_path
 
-    where = socket_path(settings, name)
+    where = socket_path(settings.state_dir, name)
     raw = b"" if body is None else json.dumps(dict(body)).encode()
     kind = "" if body is None else "Content-Type: application/json\r\n"
     head = (

@@ -79,7 +79,7 @@ def _of_daemon(arguments: argparse.Namespace, settings: Settings) -> dict[str, A
 
     from fleet.cli.running_daemon import ask_daemon
     from fleet.manifest.files import default_paths
-    from fleet.state.folder import name_of_file
+    from fleet.state.folder import listening
 
     asked = (
         arguments.files,
@@ -91,8 +91,8 @@ def _of_daemon(arguments: argparse.Namespace, settings: Settings) -> dict[str, A
     )
     if any(asked) or default_paths(Path()):
         return None
-    sockets = list(Path(settings.state_dir).glob("*.sock"))
-    if len(sockets) != 1:
+    fleets = listening(settings.state_dir)
+    if len(fleets) != 1:
         return None
-    answer = ask_daemon(settings, name_of_file(sockets[0].stem), "GET", "/api/status")
+    answer = ask_daemon(settings, fleets[0], "GET", "/api/status")
     return answer[1] if answer is not None and answer[0] == 200 and isinstance(answer[1], dict) else None

@@ -87,9 +87,8 @@ def which_fleet(arguments: argparse.Namespace, settings: Settings) -> WhichFleet
 
 def _known(settings: Settings) -> tuple[str, ...]:
     """Fleets with a record in the state folder, and those whose daemon listens there."""
-    from fleet.state.folder import name_of_file
+    from fleet.state.folder import listening
     from fleet.state.known import known_fleets
 
     # Without a file of its own, as before its first pass, a daemon is found by its socket.
-    listening = {name_of_file(path.stem) for path in Path(settings.state_dir).glob("*.sock")}
-    return tuple(sorted({*known_fleets(settings.state_dir), *listening}))
+    return tuple(sorted({*known_fleets(settings.state_dir), *listening(settings.state_dir)}))

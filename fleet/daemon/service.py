@@ -39,7 +39,7 @@ from fleet.reconcile.steps.uploads import Uploads
 from fleet.settings import Settings
 from fleet.state.attempts import Attempts
 from fleet.state.digests import Digests
-from fleet.state.folder import file_name
+from fleet.state.folder import socket_path
 from fleet.state.good import LastGood
 from fleet.state.history import History
 from fleet.state.lock import RunLock
@@ -295,7 +295,7 @@ async def _listening(settings: Settings, running: Running) -> AsyncIterator[None
 
     running.reloaded.append(again)
     tcp = None if settings.listen == "none" else settings.listen
-    socket = Path(settings.state_dir) / f"{file_name(running.board.fleet.name)}.sock"
+    socket = socket_path(settings.state_dir, running.board.fleet.name)
     async with serving(application, tcp=tcp, unix=socket) as listening:
         where = None if tcp is None or listening.port is None else f"http://{tcp.rpartition(':')[0]}:{listening.port}/"
         running.log.logger.info(

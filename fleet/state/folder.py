@@ -12,6 +12,7 @@ from fleet.codes import Code
 from fleet.errors import FleetError
 
 _CODE = re.compile("%((?:0[0-9a-f]|10)[0-9a-f]{4})")
+_SOCKET = ".sock"
 
 
 class StateError(FleetError):
@@ -37,6 +38,16 @@ def name_of_file(written: str) -> str:
     if written == "%":
         return ""
     return _CODE.sub(lambda match: chr(int(match[1], 16)), written)
+
+
+def socket_path(folder: str, name: str) -> Path:
+    """Where the daemon of the fleet called `name` listens, if there is one."""
+    return Path(folder) / f"{file_name(name)}{_SOCKET}"
+
+
+def listening(folder: str) -> list[str]:
+    """Fleets whose daemon has a socket there, which a daemon that was killed leaves behind."""
+    return sorted(name_of_file(path.stem) for path in Path(folder).glob(f"*{_SOCKET}"))
 
 
 def private_folder(folder: Path) -> None:

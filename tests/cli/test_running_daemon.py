@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fleet.cli.running_daemon import ask_daemon, socket_path
+from fleet.cli.running_daemon import ask_daemon
 from fleet.settings import Settings
-from fleet.state.folder import StateError, file_name, name_of_file
+from fleet.state.folder import StateError, file_name, name_of_file, socket_path
 from tests.cli.daemon_socket import answering
 
 
@@ -52,7 +52,7 @@ def test_an_answer_is_status_and_document(settings: Settings) -> None:
     def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
         return (200 if method == "GET" else 404), {"path": path, "body": body}
 
-    with answering(socket_path(settings, "a b"), answer) as asked:
+    with answering(socket_path(settings.state_dir, "a b"), answer) as asked:
         assert ask_daemon(settings, "a b", "GET", "/api/history?limit=3") == (
             200,
             {"path": "/api/history?limit=3", "body": None},
@@ -67,7 +67,7 @@ def test_an_answer_is_status_and_document(settings: Settings) -> None:
 def test_no_daemon_is_no_answer_and_not_worth_a_word(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask_daemon(settings, "fleet", "GET", "/") is None
     with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(socket_path(settings, "fleet")))
+        dead.bind(str(socket_path(settings.state_dir, "fleet")))
     assert ask_daemon(settings, "fleet", "GET", "/") is None
     assert ask_daemon(settings, "x" * 200, "GET", "/") is None, "no socket has such a long path"
     assert ask_daemon(Settings(state_dir="/nowhere/at/all"), "fleet", "GET", "/") is None
@@ -88,7 +88,7 @@ def test_no_daemon_is_no_answer_and_not_worth_a_word(settings: Settings, capsys:
 def test_what_is_no_answer_is_said_and_counts_as_none(
     raw: bytes, then_close: bool, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = socket_path(settings, "fleet")
+    path = socket_path(settings.state_dir, "fleet")
     with saying(path, raw, then_close=then_close):
         assert ask_daemon(settings, "fleet", "GET", "/", patience=0.2) is None
     told = capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_what_is_no_answer_is_said_and_counts_as_none(
 
 def test_who_others_could_speak_for_is_not_asked(settings: Settings) -> None:
     Path(settings.state_dir).chmod(0o777)
-    with answering(socket_path(settings, "fleet"), lambda *_: (200, {})) as asked:
+    with answering(socket_path(settings.state_dir, "fleet"), lambda *_: (200, {})) as asked:
         with pytest.raises(StateError, match="writable by others"):
             ask_daemon(settings, "fleet", "GET", "/")
         assert asked == []

@@ -9,6 +9,7 @@ from typing import Any
 
 from fleet.daemon.status import FleetStatus, HostStatus, InMemory, ItemStatus, Kind, PassStatus, SourceStatus
 from fleet.foreign import clean
+from fleet.render.history import pass_part
 
 _TEXT = 1000
 """Characters of a message at most."""
@@ -120,19 +121,9 @@ def fleet_document(fleet: FleetStatus) -> dict[str, Any]:
 
 
 def pass_document(one: PassStatus) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "number": one.number,
-        "begun": moment(one.begun),
-        "ended": _moment(one.ended),
-        "seconds": None if one.ended is None else round((one.ended - one.begun).total_seconds(), 3),
-        "triggers": [clean(trigger) for trigger in one.triggers],
-        "revision": clean(one.revision),
-        "outcome": one.outcome.value,
-        "done": one.done,
-        "failed": one.failed,
-        "message": clean(one.message, _TEXT) or None,
-    }
-    return {name: value for name, value in document.items() if value is not None}
+    part = pass_part(one)
+    part["message"] = part["message"] or None
+    return {name: value for name, value in part.items() if value is not None}
 
 
 def fault_lines(message: str) -> list[str]:
