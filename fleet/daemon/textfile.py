@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from fleet.codes import Code
 from fleet.errors import FleetError
 from fleet.foreign import clean
+from fleet.whole import replace_whole
 
 _READABLE = 0o644
 
@@ -30,18 +29,7 @@ def write_textfile(path: Path, content: bytes) -> None:
     The collector reads `*.prom` alone, so that it never sees the temporary file beside it.
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fchmod(descriptor, _READABLE)
-                os.fsync(descriptor)
-            Path(name).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        replace_whole(path, content, exactly=_READABLE)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +12,7 @@ from fleet.errors import FleetError, InputError
 from fleet.foreign import clean
 from fleet.names import ModelName
 from fleet.registry.locked import Locked, lock_text, parse_lock
+from fleet.whole import read_whole, replace_whole
 
 _MOST_BYTES = 8 << 20
 
@@ -22,7 +21,7 @@ def read_lock(path: Path) -> dict[ModelName, Locked]:
     """The models of a lock file, by name. Raises `InputError` with every fault as `file:line: fault`."""
     shown = clean(str(path), limit=1000)
     try:
-        text = _contents(path).decode()
+        text = read_whole(path, _MOST_BYTES).decode()
     except UnicodeDecodeError:
         raise _wrong([f"{shown}: it is no text in UTF-8"]) from None
     except OSError as error:
@@ -47,7 +46,8 @@ def write_lock(path: Path, models: Iterable[Locked]) -> bool:
         return False
     try:
         # The file that a link leads to is replaced, and not the link.
-        _replace(path.resolve(), lock_text(models).encode())
+        file = path.resolve()
+        replace_whole(file, lock_text(models).encode(), exactly=_kept_mode(file))
     except OSError as error:
         raise FleetError(
             f"{clean(str(path), limit=1000)}: the lock file cannot be written: {error.strerror or error}",
@@ -60,40 +60,16 @@ def write_lock(path: Path, models: Iterable[Locked]) -> bool:
 def same_lock(path: Path, models: Iterable[Locked]) -> bool:
     """Whether the file is there and holds these models, byte for byte as they would be written."""
     try:
-        return _contents(path) == lock_text(models).encode()
+        return read_whole(path, _MOST_BYTES) == lock_text(models).encode()
     except OSError:
         return False
 
 
-def _contents(path: Path) -> bytes:
-    """The whole of a regular file of limited size; a pipe is refused rather than waited for. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            found = file.read(_MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(found) > _MOST_BYTES:
-        raise OSError(f"it has more than {_MOST_BYTES >> 20} MiB")
-    return found
-
-
-def _replace(path: Path, written: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            with suppress(FileNotFoundError):
-                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
-            file.write(written)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _kept_mode(path: Path) -> int | None:
+    """Of a file that is there already."""
+    with suppress(FileNotFoundError):
+        return stat.S_IMODE(path.stat().st_mode)
+    return None
 
 
 def _wrong(faults: list[str]) -> InputError:

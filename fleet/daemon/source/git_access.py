@@ -8,7 +8,6 @@ import base64
 import os
 import re
 import shlex
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from fleet.codes import Code
+from fleet.daemon.secret import UnusableSecret, private_content
 from fleet.daemon.source.git_address import SCHEMES, Address
 from fleet.daemon.source.source import SourceUnreachable
 from fleet.foreign import clean
@@ -125,18 +125,9 @@ def let_in(home: Path, address: Address, settings: Settings) -> Iterator[Path]:
 def _pair(path: str, credentials_dir: str | None) -> bytes:
     """`USER:TOKEN`. Raises `SourceUnreachable` for a file that others may read, or that is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            told = os.fstat(descriptor)
-            if not stat.S_ISREG(told.st_mode):
-                raise _unusable(path, "it is no regular file")
-            # The service manager sees to the rights of what it hands over, which may look wider than they are.
-            handed_over = credentials_dir is not None and Path(path).parent == Path(credentials_dir)
-            if told.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not handed_over:
-                raise _unusable(path, "others may read it", f"run `chmod 600 {shlex.quote(path)}`")
-            found = file.read(_LARGEST).strip()
-    except OSError as error:
-        raise _unusable(path, error.strerror or "it cannot be opened") from error
+        found = private_content(path, credentials_dir, _LARGEST - 1)
+    except UnusableSecret as fault:
+        raise _unusable(path, str(fault), f"run `{fault.command}`" if fault.command else None) from fault
     if not _PAIR.match(found):
         raise _unusable(path, "it does not hold one line `USER:TOKEN`")
     return found

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import secrets
-import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from fleet.codes import Code
 from fleet.errors import FleetError, InputError
 from fleet.foreign import clean
 from fleet.reconcile.rehearsing.snapshot import FORMAT, TYPE, Snapshot
+from fleet.whole import read_whole, replace_whole
 
 MOST_BYTES = 256 << 20
 """A thousand hosts with forty models each take some 30 MiB."""
@@ -35,7 +32,7 @@ def write_snapshot(path: Path, snapshot: Snapshot, *, private: bool = False) -> 
     """
     written = snapshot_text(snapshot).encode()
     try:
-        _replace(path.resolve(), written, 0o600 if private else 0o644)
+        replace_whole(path.resolve(), written, mode=0o600 if private else 0o644)
     except OSError as error:
         raise FleetError(
             f"{_shown(path)}: the snapshot cannot be written: {error.strerror or error}",
@@ -48,7 +45,7 @@ def write_snapshot(path: Path, snapshot: Snapshot, *, private: bool = False) -> 
 def read_snapshot(path: Path) -> Snapshot:
     """Raises `InputError` for what is no snapshot, one of a newer fleet, and one that is damaged."""
     try:
-        raw = _contents(path)
+        raw = read_whole(path, MOST_BYTES)
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror or error}", _HINT) from error
     _refuse_others(path, raw)
@@ -84,32 +81,6 @@ def _refuse_others(path: Path, raw: bytes) -> None:
             f"is of format {str(found)[:20]}; this fleet reads format {FORMAT}",
             "upgrade fleet here, or take the snapshot with this version" if found > FORMAT else _HINT,
         )
-
-
-def _contents(path: Path) -> bytes:
-    """The whole of a regular file of limited size; a pipe is refused rather than waited for. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
-        found = file.read(MOST_BYTES + 1)
-    if len(found) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES >> 20} MiB")
-    return found
-
-
-def _replace(path: Path, written: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(written)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _wrong(path: Path, why: str, hint: str) -> InputError:
