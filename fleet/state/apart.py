@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from fleet.state.damage import Damaged
+from fleet.state.opened import Opened
 from fleet.state.rows import Table
 from fleet.state.tables import begin_tables_anew
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Value = str | int | bytes | None
 
 
-class Apart:
+class Apart(Opened):
     """The rows of the fleet called `name` in some tables. Nothing is opened before it is asked for.
 
     What is written is on disk when the call returns. All calls raise `StateError` where the file cannot be had: a folder
@@ -48,18 +48,6 @@ class Apart:
     def notes(self) -> tuple[str, ...]:
         """Whole sentences for the person in front: what was damaged, and what came of it. Each is there once."""
         return (*self._notes, *self._database.notes)
-
-    def close(self) -> None:
-        """Nothing is lost by it, nor without it; another use opens the file again."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         """What `ask` finds; `nothing` where there is no file yet, or, with a note, where it cannot be read."""

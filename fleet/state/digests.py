@@ -10,13 +10,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from zlib import crc32
 
 from fleet.names import Digest
 from fleet.state.damage import Damaged
 from fleet.state.folder import StateError
+from fleet.state.opened import Opened
 from fleet.weights.local import Stamp
 
 _MOST = 10_000
@@ -30,7 +29,7 @@ _TICK = 50_000_000
 """Nanoseconds in which a file may change twice under one time, where the file system keeps fractions of seconds."""
 
 
-class Digests:
+class Digests(Opened):
     """In the database of `folder`, read as a whole at the first question. Any thread may ask.
 
     A file that is damaged is left for what remembers to set aside.
@@ -85,18 +84,6 @@ class Digests:
             normalised = self._normalised.get(digest, digest)
             same = [raw for raw, listed in self._normalised.items() if listed == normalised]
         return frozenset((digest, normalised, *same))
-
-    def close(self) -> None:
-        """Another use opens the file again."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read_once(self) -> None:
         if self._read:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fleet.names import HostName, ModelName
 from fleet.state.damage import Damaged
 from fleet.state.evidence import Checked, Evidence, Pushed
 from fleet.state.folder import StateError, unusable
 from fleet.state.former import former_path, read_former, set_former_aside
+from fleet.state.opened import Opened
 from fleet.state.remembered import HostRemembered, OptionValues, Remembered
 from fleet.state.rows import FLEET, Rows, remembered_of, rows_of_fleet, rows_of_host
 from fleet.state.tables import Mark, mark, read, write
@@ -35,7 +35,7 @@ class _Kept:
     remembered: Remembered = field(default_factory=Remembered)
 
 
-class Memory:
+class Memory(Opened):
     """Of the fleet called `name`. Reading makes nothing on disk; the first write makes the folder private and the file.
 
     Every writer has its row on disk when it returns, whatever happens to the process or the machine afterwards.
@@ -121,18 +121,6 @@ class Memory:
     def expect_gone(self, host: HostName, model_key: str) -> None:
         """Before a delete, not after: a run killed in between must not look like a host that lost its models."""
         self._on_known(host, lambda h: replace(h, models=h.models - {model_key}))
-
-    def close(self) -> None:
-        """Nothing is lost by it, nor without it; another use opens the file again."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _on_host(self, name: HostName, url: str, change: Callable[[HostRemembered], HostRemembered]) -> None:
         def changed(known: Remembered) -> Remembered:

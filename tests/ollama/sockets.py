@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fleet.endpoint import Endpoint
 from fleet.ollama.client import Client
@@ -162,3 +164,17 @@ def in_turn(*replies: bytes) -> Script:
         return True
 
     return script
+
+
+def self_signed(folder: Path, *, days: int) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for 127.0.0.1, which is to be trusted as its own authority, and what serves with it. Needs the
+    program `openssl`.
+    """
+    pem, key = folder / "server.pem", folder / "server.key"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
+    name = ("-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1")
+    command = ["openssl", "req", "-x509", *curve, *name, "-days", str(days), "-keyout", str(key), "-out", str(pem)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    return pem, context

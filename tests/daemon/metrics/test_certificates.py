@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import ssl
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from fleet.daemon.certificates import ends
 from fleet.manifest.inventory import Host, Place, Tls
 from fleet.names import HostName
-from tests.ollama.sockets import always, serving
+from tests.ollama.sockets import always, self_signed, serving
 
 HERE = Place("hosts.yaml", 1, 1)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -22,13 +20,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program makes the certificate")
 def test_hosts_with_tls_are_asked_and_those_that_cannot_be_trusted_or_reached_left_out(tmp_path: Path) -> None:
-    pem, key = tmp_path / "server.pem", tmp_path / "server.key"
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
-    name = ("-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = ["openssl", "req", "-x509", *curve, *name, "-days", "9", "-keyout", str(key), "-out", str(pem)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key)
+    pem, context = self_signed(tmp_path, days=9)
     trusted = Tls(ca_file=str(pem))
 
     async def asked() -> tuple[dict[HostName, datetime], int]:

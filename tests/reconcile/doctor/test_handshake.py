@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import ssl
-import subprocess
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from fleet.endpoint import Endpoint
 from fleet.ollama.credentials import Trust
 from fleet.ollama.handshake import Handshake, shake_hands
-from tests.ollama.sockets import Request, Script, always, serving
+from tests.ollama.sockets import Request, Script, always, self_signed, serving
 
 
 def shaken(
@@ -62,13 +61,7 @@ def test_nobody_there_is_no_trouble_either() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program makes the certificate")
 def test_how_long_a_certificate_holds(tmp_path: Path) -> None:
-    pem, key = tmp_path / "server.pem", tmp_path / "server.key"
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
-    name = ("-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = ["openssl", "req", "-x509", *curve, *name, "-days", "9", "-keyout", str(key), "-out", str(pem)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key)
+    pem, context = self_signed(tmp_path, days=9)
 
     told, _ = shaken(always(head(200, datetime.now(UTC)), keep=False), tls=context, trust=Trust(ca_file=str(pem)))
     assert told.certificate_ends is not None
