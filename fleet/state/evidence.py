@@ -61,3 +61,26 @@ class Pushed:
     fingerprint: str
     """Of the inputs that it was made from."""
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What fleet put under a name on a host: a pull, a create or a copy whose result a look had proven."""
+
+    digest: Digest
+    """What the host listed afterwards."""
+    owned: bool
+    """Whether the name was free before, or `fleet adopt` took it over: only then may fleet take it away again."""
+    at: datetime
+    undone: int = 0
+    """How often somebody else changed or deleted it since fleet made it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A pull, create or copy that was begun on a host, and of which no end is known yet (`reliability.md` B.4)."""
+
+    action: str
+    former: Digest | None
+    """What the name held before; nothing where it was free."""
+    since: datetime

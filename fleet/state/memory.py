@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fleet.names import HostName, ModelName
 from fleet.state.damage import Damaged
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.evidence import Begun, Checked, Evidence, Made, Pushed
 from fleet.state.folder import StateError, unusable
 from fleet.state.former import former_path, read_former, set_former_aside
 from fleet.state.opened import Opened
@@ -117,6 +117,25 @@ class Memory(Opened):
 
     def forget_loaded(self, host: HostName, model: ModelName) -> None:
         self._on_known(host, lambda h: replace(h, loaded=_without(h.loaded, model)))
+
+    def begin(self, host: HostName, url: str, model: ModelName, begun: Begun) -> None:
+        """Before the request that may change what the name holds: a killed run must not forget what the host may be at.
+
+        What is recorded already stays: what the name held before the first of several tries counts.
+        """
+        self._on_host(host, url, lambda h: replace(h, begun={model: begun, **h.begun}))
+
+    def end(self, host: HostName, model: ModelName) -> None:
+        """Once a look has shown what came of it, or that nothing will."""
+        self._on_known(host, lambda h: replace(h, begun=_without(h.begun, model)))
+
+    def keep_made(self, host: HostName, url: str, model: ModelName, made: Made) -> None:
+        """What a look has proven that fleet put there; what was begun is ended with it."""
+        self._on_host(host, url, lambda h: replace(h, made={**h.made, model: made}, begun=_without(h.begun, model)))
+
+    def forget_made(self, host: HostName, model: ModelName) -> None:
+        """Once a look has shown that fleet took it away."""
+        self._on_known(host, lambda h: replace(h, made=_without(h.made, model), begun=_without(h.begun, model)))
 
     def expect_gone(self, host: HostName, model_key: str) -> None:
         """Before a delete, not after: a run killed in between must not look like a host that lost its models."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleet.names import HostName, ModelName
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.evidence import Begun, Checked, Evidence, Made, Pushed
 
 OptionValues = Mapping[str, str | int | float | bool | tuple[str, ...]]
 
@@ -26,6 +26,10 @@ class HostRemembered:
     checked: Mapping[ModelName, Checked] = field(default_factory=dict)
     borrowed: frozenset[ModelName] = frozenset()
     """Names that fleet itself put there for the time of one step, and that a killed run may have left."""
+    made: Mapping[ModelName, Made] = field(default_factory=dict)
+    """What fleet put there, by declared name."""
+    begun: Mapping[ModelName, Begun] = field(default_factory=dict)
+    """What is under way, or was when a run was killed or gave up waiting: the host may still be at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from fleet.names import Digest, HostName, ModelName
 from fleet.state.cells import Cell, number_of, sound, text_of, time_of, time_text
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.evidence import Begun, Checked, Evidence, Made, Pushed
 from fleet.state.remembered import HostRemembered, OptionValues, Remembered
 
 Key = tuple[str, ...]
@@ -50,6 +50,8 @@ TABLES = (
         ),
     ),
     Table("checked", _OF_HOST, ("spelled", "digest", "questions", "passed", "told", "at")),
+    Table("made", _OF_HOST, ("spelled", "digest", "owned", "undone", "at")),
+    Table("begun", _OF_HOST, ("spelled", "action", "former", "since")),
 )  # fmt: skip
 """Tables of hosts after the one that names the hosts."""
 
@@ -120,6 +122,11 @@ def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
             sound(checked.told),
             time_text(checked.at),
         )
+    for model, made in host.made.items():
+        rows["made", name, model.key] = (str(model), made.digest.hex, int(made.owned), made.undone, time_text(made.at))
+    for model, begun in host.begun.items():
+        former = begun.former.hex if begun.former is not None else None
+        rows["begun", name, model.key] = (str(model), begun.action, former, time_text(begun.since))
     return rows
 
 
@@ -148,6 +155,8 @@ def _host(rows: Rows) -> HostRemembered:
     evidence: dict[ModelName, Evidence] = {}
     checked: dict[ModelName, Checked] = {}
     borrowed: list[ModelName] = []
+    made: dict[ModelName, Made] = {}
+    begun: dict[ModelName, Begun] = {}
     for key, cells in rows.items():
         match key[0]:
             case "hosts":
@@ -158,10 +167,14 @@ def _host(rows: Rows) -> HostRemembered:
                 borrowed.append(_model(key, cells[0]))
             case "evidence":
                 evidence[_model(key, cells[0])] = _evidence(cells)
+            case "made":
+                made[_model(key, cells[0])] = _made(cells)
+            case "begun":
+                begun[_model(key, cells[0])] = _begun(cells)
             case _:
                 checked[_model(key, cells[0])] = _checked(cells)
     ((url, models),) = seen
-    return HostRemembered(url, models, loaded, evidence, checked, frozenset(borrowed))
+    return HostRemembered(url, models, loaded, evidence, checked, frozenset(borrowed), made, begun)
 
 
 def _evidence(cells: tuple[Cell, ...]) -> Evidence:
@@ -185,6 +198,16 @@ def _checked(cells: tuple[Cell, ...]) -> Checked:
     return Checked(
         Digest.parse(text_of(digest)), text_of(questions), bool(number_of(passed)), text_of(told), time_of(text_of(at))
     )
+
+
+def _made(cells: tuple[Cell, ...]) -> Made:
+    _, digest, owned, undone, at = cells
+    return Made(Digest.parse(text_of(digest)), bool(number_of(owned)), time_of(text_of(at)), number_of(undone))
+
+
+def _begun(cells: tuple[Cell, ...]) -> Begun:
+    _, action, former, since = cells
+    return Begun(text_of(action), None if former is None else Digest.parse(text_of(former)), time_of(text_of(since)))
 
 
 def _model(key: Key, spelled: Cell) -> ModelName:

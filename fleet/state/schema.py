@@ -103,4 +103,28 @@ STEPS: tuple[Step, ...] = (
             seal INTEGER NOT NULL
         ) WITHOUT ROWID""",
     ),
+    (
+        # What fleet put on a host, by name: whose it is, and how often it was not left as it was made.
+        """CREATE TABLE made (
+            fleet TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, spelled TEXT NOT NULL,
+            digest TEXT NOT NULL, owned INTEGER NOT NULL CHECK (owned IN (0, 1)), undone INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (fleet, host, model),
+            FOREIGN KEY (fleet, host) REFERENCES hosts DEFERRABLE INITIALLY DEFERRED
+        ) WITHOUT ROWID""",
+        # What was begun and has no known end: written before the request that begins it. `former` is the digest that
+        # the name had; nothing where it was free.
+        """CREATE TABLE begun (
+            fleet TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, spelled TEXT NOT NULL,
+            action TEXT NOT NULL, former TEXT, since TEXT NOT NULL,
+            PRIMARY KEY (fleet, host, model),
+            FOREIGN KEY (fleet, host) REFERENCES hosts DEFERRABLE INITIALLY DEFERRED
+        ) WITHOUT ROWID""",
+        # Who changes the host at an address, over all fleets of this file. A row apart, with a sum of its own.
+        """CREATE TABLE leases (
+            fleet TEXT NOT NULL, url TEXT NOT NULL, holder TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
+            seal INTEGER NOT NULL,
+            PRIMARY KEY (url)
+        ) WITHOUT ROWID""",
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fleet.names import Digest, HostName, ModelName
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.evidence import Begun, Checked, Evidence, Made, Pushed
 from fleet.state.remembered import HostRemembered, Remembered
 
 ALPHA = HostName("alpha")
@@ -46,6 +46,8 @@ FULL = Remembered(
             {CHAT: MADE, TUNED: ADOPTED},
             {CHAT: ASKED, TUNED: FAILED},
             frozenset({ModelName.parse("fleet-backup/chat-0123456789ab:8b")}),
+            {CHAT: Made(digest(1), owned=True, at=AT, undone=2), TUNED: Made(digest(5), owned=False, at=AT)},
+            {CHAT: Begun("create", digest(7), AT), TUNED: Begun("pull", None, AT)},
         ),
         BETA: HostRemembered("http://beta"),
     },
