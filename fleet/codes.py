@@ -103,8 +103,9 @@ class Code(Enum):
     CREDENTIALS_UNREADABLE = Explained(
         112,
         "a credential of the host could not be read",
-        "The file or environment variable that `auth` or `tls` names is missing, empty or unreadable.",
-        "Create it, readable by the user who runs fleet, below the inventory's folder or `credentials_dir`.",
+        "The file or environment variable that `auth` or `tls` names is missing, empty or unreadable, others than its"
+        " owner may read the file, or `credential_command` told nothing.",
+        "Create it with mode 600, for the user who runs fleet, below the inventory's folder or `credentials_dir`.",
         "never",
     )
     SERVER_REFUSED = Explained(
@@ -298,6 +299,79 @@ class Code(Enum):
         "Check the name; `url` and `mirror` under `registries` have to lead to a registry.",
         "never",
     )
+    DOWNLOAD_DAMAGED = Explained(
+        228,
+        "the host cannot go on with a download that it has begun",
+        "Each pull ends with a bare `EOF` before a byte moves: a disk that was full mostly left damaged part files, and the"
+        " server trips over them again and again.",
+        "Make room on the host's disk, then restart Ollama there, which removes part files: servers from 0.21.0 on only"
+        " those that are older than an hour, so remove `blobs/sha256-*-partial*` by hand on those.",
+        "never",
+    )
+    HOST_UNSETTLED = Explained(
+        229,
+        "not tried, because the host may still be at something that was left",
+        "A pull or create of this or an earlier run broke off, or its run was killed, and the server may go on with it by"
+        " itself: what removes or replaces layers beside it could take its layers away.",
+        "Nothing: the same pull or create settles it, else the time that `unsettled_wait` gives it. Run again then; a"
+        " daemon does by itself.",
+        "later",
+    )
+    HOST_LEASED = Explained(
+        230,
+        "not tried, because another fleet of this machine is changing the host",
+        "Two inventories name the same address, and the other fleet's run is at work there.",
+        "Wait for it to end. A run that was killed keeps others waiting for a minute at most.",
+        "later",
+    )
+    FOREIGN_WRITER = Explained(
+        231,
+        "somebody else keeps changing what fleet made",
+        "What fleet put under this name was changed or deleted again and again within a day: another fleet with other"
+        " manifests, a script, or a person. fleet does not fight: the name is left alone.",
+        "Find out who it is and let one of the two have the model. If it is meant to be as declared here, say"
+        " `--accept-foreign HOST`; a day after its last change fleet tries by itself.",
+        "never",
+    )
+    LAYERS_LOST = Explained(
+        232,
+        "a model lost its layers when another one was changed",
+        "It was listed and whole before this pass, and is not whole after a delete or replacement on its host: somebody"
+        " else's pull or create ran beside it.",
+        "fleet pulls or creates it again at once, or in its next run.",
+        "later",
+    )
+    MODELS_NOT_WRITABLE = Explained(
+        233,
+        "the host cannot write its model folder",
+        "The server answered `permission denied` or `read-only file system`: the folder belongs to another user, or its file"
+        " system was mounted read-only, as after a fault of the disk.",
+        "Give the folder (OLLAMA_MODELS) to the user that runs Ollama there, or mount it writable.",
+        "never",
+    )
+    REGISTRY_LEFT_ALONE = Explained(
+        240,
+        "the registry fails, and is left alone for a while",
+        "Pulls from it failed five times in a row on several hosts. For one minute, and twice as long each time up to a quarter"
+        " of an hour, no host is asked to pull from it; then one of them tries for all.",
+        "Nothing: what is there stays, and a later run goes on. A mirror under `registries` helps against outages.",
+        "later",
+    )
+    CONTENDED = Explained(
+        241,
+        "a warm model is pushed out of memory again and again",
+        "Requests for other models need its place. fleet loads it again after five minutes at the soonest, and waits twice as"
+        " long each time, up to an hour, so that both do not push each other out for ever.",
+        "Declare fewer models warm, give the host more memory, or send those requests elsewhere.",
+        "later",
+    )
+    OFFLOADED = Explained(
+        242,
+        "a model in memory is partly on the CPU",
+        "It did not fit into the memory of the GPU beside what was there (degraded-offload); it works, and slowly.",
+        "Declare fewer models warm, a smaller context or a smaller quantization, or narrow the entry by `where`.",
+        "never",
+    )
     FIELD_NEEDS_NEWER_SERVER = Explained(
         301,
         "the server is too old for a field of the model",
@@ -402,6 +476,13 @@ class Code(Enum):
         "this server's version cannot make that level of quantization",
         "Servers know different levels, and quantize from F16 and BF16 alone.",
         "Choose another level by `overrides`, or quantize the file beforehand.",
+        "never",
+    )
+    PRUNE_WAITS = Explained(
+        330,
+        "nobody declares it, and it stays for now",
+        "`policy.prune` would delete it, but something declared for the host is blocked: that may be what takes its place.",
+        "Mend what is blocked, or name the model `absent: true` to have it deleted all the same.",
         "never",
     )
     MANIFEST_WRONG = Explained(
@@ -530,6 +611,39 @@ class Code(Enum):
         "Say `--yes`, or apply a saved plan.",
         "never",
     )
+    SOURCES_CHANGED = Explained(
+        508,
+        "the manifests are not those of the last pass, so nothing is pruned",
+        "The files or folders named by `-f` and `-i` are others than the last time, other manifests were applied under the"
+        " same `name`, or no earlier pass is remembered: what nobody declares here may be declared there.",
+        "Name all of them, give each set of manifests a `name` of its own, or say `--accept-sources` if these are all there"
+        " are from now on.",
+        "never",
+    )
+    FILTERED = Explained(
+        509,
+        "nothing is pruned under a filter",
+        "`--host`, `-l` or `--model` leave a part of the fleet out, and `policy.prune` is for all of it.",
+        "Run once without them, or name the models `absent: true`.",
+        "never",
+    )
+    DOES_NOT_CONVERGE = Explained(
+        510,
+        "the same change three times in a row, and it never holds",
+        "The server takes the change and then shows something else, as one does that rewrites what it is given; making it"
+        " again would go on for ever.",
+        "Compare the two values in the message, and declare what the server makes of it, or upgrade the server.",
+        "never",
+    )
+    MARKER_MISSING = Explained(
+        520,
+        "the host does not list the model that marks it",
+        "The inventory names a `marker`, and what answers at the address has no such model: another machine, another model"
+        " folder, or a disk that is not mounted.",
+        "Look at the host. Where it is the right one, bring the marker back by hand, as `ollama cp MODEL MARKER`, or take"
+        " `marker` out of the inventory.",
+        "never",
+    )
     LOCK_HELD = Explained(
         601,
         "another run is at work",
@@ -581,6 +695,13 @@ class Code(Enum):
         "The repository does not answer or does not let fleet in, the branch is gone, `git` is missing or too old, or files"
         " changed for as long as they were read.",
         "Mend what the message names. A daemon goes on with the last good manifests and tries again by itself.",
+        "later",
+    )
+    NO_ROOM_HERE = Explained(
+        612,
+        "this machine has no more files, memory or threads for fleet",
+        "A limit of the process or of the system was reached here; it says nothing about any host.",
+        "Raise the limit (`ulimit -n`, `LimitNOFILE=`, `MemoryMax=`), or lower `parallelism`.",
         "later",
     )
 

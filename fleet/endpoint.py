@@ -21,7 +21,8 @@ _LONGEST_NAME = 253
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 # Resolvers take such a text for an IPv4 address in one to four numbers, octal and hexadecimal ones included.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?\Z")
-_PREFIX = re.compile(r"(?:/(?!(?:\.|%2[Ee]){1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*\Z")
+# Without `'`, which Ollama takes off the end of the whole text.
+_PREFIX = re.compile(r"(?:/(?!(?:\.|%2[Ee]){1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*\Z")
 _PORTS = {"http": 80, "https": 443}
 
 _METADATA_NAMES = frozenset({"metadata.google.internal"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fleet.masking import masked
+
 LIMIT = 512
 """Characters of a server's words that are kept."""
 
@@ -15,6 +17,14 @@ _UNSAFE = re.compile(
 )
 _USERINFO = re.compile(r"(?<=://)[^/\s?#\"'<>]*@")
 _QUERY = re.compile(r"(://[^\s?\"'<>]*)\?[^\s\"'<>]*")
+# What proves somebody, where no URL is around it: headers that are told back, and parts of a query.
+_PROOF = re.compile(
+    r"(?P<header>\b(?:authorization|proxy-authorization|cookie|set-cookie|x-api-key)[\"']?\s*[:=]\s*[\"'\[]*)"
+    r"(?:(?:bearer|basic|token)\s+)?[^\s\"'\],;]+"
+    r"|(?P<key>\b(?:x-amz-(?:signature|credential|security-token)|x-goog-signature|signature|sig|access_token|token)=)"
+    r"[^\s\"'&,;]+",
+    re.IGNORECASE,
+)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -24,12 +34,17 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _without_proof(match: re.Match[str]) -> str:
+    return f"{match['header'] or match['key']}…"
+
+
 def clean(text: str, limit: int = LIMIT) -> str:
     """The text in one line of at most `limit` characters: escapes for what could act on a terminal or reorder it,
-    URLs without credentials and without their query, which may be a signature.
+    URLs without credentials and without their query, which may be a signature, nothing of secrets that fleet uses.
     """
     # Twice the limit is read at most four times over by the patterns; a megabyte of hostile text costs nothing.
     text = text[: 4 * limit + 4096]
-    text = _QUERY.sub(r"\1?…", _USERINFO.sub("", text))
+    text = _QUERY.sub(r"\1?…", _USERINFO.sub("", masked(text)))
+    text = _PROOF.sub(_without_proof, text)
     text = _UNSAFE.sub(_escape, text.strip())
     return text if len(text) <= limit else text[: limit - 1] + "…"

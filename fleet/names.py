@@ -18,6 +18,7 @@ _REGISTRY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}\Z")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}\Z")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}\Z")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
+_LONGEST_MESSAGE = 1000
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
 
 
@@ -25,8 +26,14 @@ class InvalidName(ValueError):
     """A text that is no name. The message says why; `hint` says what to write instead, where that is known."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(_safe(message))
+        self.hint = hint and _safe(hint)
+
+
+def _safe(message: str) -> str:
+    """With what others wrote in it as it may be shown; a name can be as long as a file."""
+    short = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
+    return short if short.isprintable() else ascii(short)[1:-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

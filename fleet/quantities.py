@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fleet.foreign import clean
+
 _DURATION = re.compile(r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+\Z")
 _PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -32,7 +34,9 @@ def duration(text: str) -> float:
         return 0.0
     if not _DURATION.match(text):
         unit = f", such as `{text}s` or `{text}m`" if text.isascii() and text.isdigit() else ""
-        raise InvalidQuantity(f"`{text[:80]}` is no duration: a number needs its unit (`500ms`, `90s`, `1h30m`){unit}")
+        raise InvalidQuantity(
+            f"`{clean(text, 80)}` is no duration: a number needs its unit (`500ms`, `90s`, `1h30m`){unit}"
+        )
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
@@ -41,7 +45,7 @@ def size(text: str) -> int:
     match = _SIZE.match(text)
     if not match or match[2].lower() not in _BYTES:
         hint = "" if match is None or match[2] else ": a number needs its unit"
-        raise InvalidQuantity(f"`{text[:80]}` is no size{hint} (`512MiB`, `80GB`, `1.5TiB`)")
+        raise InvalidQuantity(f"`{clean(text, 80)}` is no size{hint} (`512MiB`, `80GB`, `1.5TiB`)")
     return round(float(match[1]) * _BYTES[match[2].lower()])
 
 
@@ -49,7 +53,7 @@ def share(text: str, of: int) -> int:
     """How many of `of` a number or a percentage allows; a percentage is rounded down."""
     match = _SHARE.match(text)
     if not match or (match[2] and int(match[1]) > 100):
-        raise InvalidQuantity(f"`{text[:80]}` is neither a number nor a percentage (`2`, `10%`)")
+        raise InvalidQuantity(f"`{clean(text, 80)}` is neither a number nor a percentage (`2`, `10%`)")
     return of * int(match[1]) // 100 if match[2] else int(match[1])
 
 

@@ -77,6 +77,7 @@ FORBIDDEN = "link-local, multicast and metadata addresses"
 NUMBER = "does not end in a number"
 
 
+@pytest.mark.fault("D19")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

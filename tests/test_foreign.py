@@ -30,6 +30,7 @@ def test_what_could_act_on_a_terminal_is_escaped(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
+@pytest.mark.fault("R10")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -54,6 +55,7 @@ def test_a_long_text_is_cut_with_a_sign_of_it() -> None:
     assert clean("abcdef", limit=4) == "abc…"
 
 
+@pytest.mark.fault("S15")
 @given(st.text(alphabet=st.characters(codec=None), max_size=600), st.integers(1, 600))
 def test_no_text_comes_out_with_anything_dangerous(text: str, limit: int) -> None:
     shown = clean(text, limit)

@@ -32,6 +32,7 @@ def test_what_is_shown_is_read_back(name: ModelName) -> None:
     assert (again.model, again.tag) == (name.model, name.tag)
 
 
+@pytest.mark.fault("D12")
 @STEADY
 @given(NAMES)
 def test_long_short_and_case_variants_are_one_name(name: ModelName) -> None:
@@ -113,6 +114,7 @@ def test_what_is_no_name_is_refused_with_what_to_write(text: str, hint: str | No
     assert caught.value.hint == hint
 
 
+@pytest.mark.fault("H16")
 @pytest.mark.parametrize(
     ("text", "reserved"),
     [

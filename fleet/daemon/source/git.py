@@ -14,7 +14,6 @@ from pathlib import Path
 from fleet.codes import Code
 from fleet.daemon.source.exports import Exports
 from fleet.daemon.source.git_address import Address
-from fleet.daemon.source.program import Failed
 from fleet.daemon.source.reading import Snapshot, Told, read
 from fleet.daemon.source.repository import Repository
 from fleet.daemon.source.signatures import Signatures
@@ -24,6 +23,7 @@ from fleet.daemon.source.unpacking import Damaged
 from fleet.daemon.source.watching import merged, watched
 from fleet.errors import InputError
 from fleet.foreign import clean
+from fleet.program import Failed
 from fleet.settings import Settings
 from fleet.state.folder import private_folder
 

@@ -19,6 +19,7 @@ from fleet.daemon.secret import UnusableSecret, private_content
 from fleet.daemon.source.git_address import SCHEMES, Address
 from fleet.daemon.source.source import SourceUnreachable
 from fleet.foreign import clean
+from fleet.masking import hide
 from fleet.settings import Settings
 
 TEMPORARY = "config-"
@@ -130,6 +131,7 @@ def _pair(path: str, credentials_dir: str | None) -> bytes:
         raise _unusable(path, str(fault), f"run `{fault.command}`" if fault.command else None) from fault
     if not _PAIR.match(found):
         raise _unusable(path, "it does not hold one line `USER:TOKEN`")
+    hide(found.partition(b":")[2])
     return found
 
 

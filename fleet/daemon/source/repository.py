@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 
 from fleet.daemon.source.git_access import TEMPORARY, config_text, environment, let_in
 from fleet.daemon.source.git_address import Address
-from fleet.daemon.source.program import Failed, run
 from fleet.daemon.source.source import SourceUnreachable
 from fleet.daemon.source.unpacking import Entry
+from fleet.program import Failed, run
 from fleet.settings import Settings
 from fleet.state.folder import private_folder
 

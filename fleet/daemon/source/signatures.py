@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.codes import Code
-from fleet.daemon.source.program import Failed
 from fleet.daemon.source.repository import Repository
 from fleet.daemon.source.source import SourceUnreachable
 from fleet.errors import InputError
 from fleet.foreign import clean
+from fleet.program import Failed
 
 _LARGEST = 4 << 20
 _OPENPGP = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"

@@ -78,6 +78,7 @@ def test_git_is_told_to_ask_nobody_and_to_run_nothing(tmp_path: Path, monkeypatc
     assert all(f" -- {URL}" in line for line in calls)
 
 
+@pytest.mark.fault("K8")
 def test_credentials_that_others_may_read_are_refused(tmp_path: Path, credentials: Path) -> None:
     credentials.chmod(0o640)
     source, settings = followed(tmp_path, URL, git_credentials_file=str(credentials))

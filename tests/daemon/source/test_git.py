@@ -44,6 +44,7 @@ def test_the_sources_of_a_pass_are_the_same_for_every_commit(remote: Remote, tmp
     assert look(source).sources == before == (f"{remote.url} main .", str(tmp_path / "hosts.yaml"))
 
 
+@pytest.mark.fault("D15")
 def test_a_broken_commit_is_told_with_its_places_and_a_revert_heals_it(remote: Remote, tmp_path: Path) -> None:
     source, settings = followed(tmp_path, remote.url, git_path="prod")
     good = remote.push({"prod/models.yaml": ONE})
@@ -60,6 +61,7 @@ def test_a_broken_commit_is_told_with_its_places_and_a_revert_heals_it(remote: R
     assert models(look(source)) == ["one:latest"]
 
 
+@pytest.mark.fault("D15")
 def test_a_push_by_force_is_followed_and_said(remote: Remote, tmp_path: Path) -> None:
     source, _ = followed(tmp_path, remote.url)
     remote.push({"ollama-fleet.yaml": ONE})
@@ -76,6 +78,7 @@ def test_a_push_by_force_is_followed_and_said(remote: Remote, tmp_path: Path) ->
     assert look(source).notes == ()
 
 
+@pytest.mark.fault("D15")
 def test_going_back_to_an_older_commit_is_allowed_and_said(remote: Remote, tmp_path: Path) -> None:
     source, _ = followed(tmp_path, remote.url)
     old = remote.push({"ollama-fleet.yaml": ONE})
@@ -101,6 +104,7 @@ def test_history_that_is_longer_than_what_is_kept_is_no_push_by_force(remote: Re
     assert look(source).notes == ()
 
 
+@pytest.mark.fault("D15")
 def test_a_deleted_branch_and_its_return(remote: Remote, tmp_path: Path) -> None:
     source, settings = followed(tmp_path, remote.url)
     good = remote.push({"ollama-fleet.yaml": ONE})
@@ -113,6 +117,7 @@ def test_a_deleted_branch_and_its_return(remote: Remote, tmp_path: Path) -> None
     assert models(look(source)) == ["one:latest"]
 
 
+@pytest.mark.fault("D15")
 def test_a_repository_that_is_not_there(remote: Remote, tmp_path: Path) -> None:
     source, settings = followed(tmp_path, remote.url)
     good = remote.push({"ollama-fleet.yaml": ONE})
@@ -126,6 +131,7 @@ def test_a_repository_that_is_not_there(remote: Remote, tmp_path: Path) -> None:
     assert models(look(source)) == ["one:latest"]
 
 
+@pytest.mark.fault("D15")
 def test_nobody_listens(tmp_path: Path) -> None:
     source, _ = followed(tmp_path, "git://127.0.0.1:1/fleet.git")
     with pytest.raises(SourceUnreachable, match="unable to connect"):
@@ -278,6 +284,7 @@ def test_a_copy_that_is_damaged_is_had_again(remote: Remote, tmp_path: Path) -> 
     assert models(look(source)) == ["one:latest", "two:latest"]
 
 
+@pytest.mark.fault("K18")
 def test_what_a_killed_run_left_does_no_harm(remote: Remote, tmp_path: Path) -> None:
     source, settings = followed(tmp_path, remote.url)
     remote.push({"m.yaml": ONE})
@@ -309,6 +316,7 @@ def test_hooks_of_the_copy_and_of_templates_are_not_run(remote: Remote, tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.fault("D15")
 def test_a_repository_that_belongs_to_another_user_is_followed_since_it_was_named(
     remote: Remote, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def signed(remote: Remote, options: tuple[str, ...], manifest: str) -> str:
 
 
 @ssh
+@pytest.mark.fault("D15")
 def test_commits_of_allowed_signers_alone_are_followed(remote: Remote, tmp_path: Path) -> None:
     ours, line = ssh_key(tmp_path, "ours")
     theirs, _ = ssh_key(tmp_path, "theirs")

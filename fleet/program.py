@@ -1,5 +1,6 @@
-"""Runs `git` and what checks its signatures: nothing of the surrounding leaks in, nothing waits for ever, no output is
-unbounded. A program that is not waited for any more is ended together with all that it started.
+"""Runs other programs, as `git`, what checks its signatures, and what knows credentials: nothing of the surrounding leaks
+in, nothing waits for ever, no output is unbounded. A program that is not waited for any more is ended together with all
+that it started.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ async def run(
     stdin: bytes = b"",
     into: int | None = None,
     most: int = _MOST,
+    shown: bool = True,
 ) -> bytes:
     """What it wrote to stdout, at most `most` bytes of it; or nothing where that goes to the descriptor `into`.
 
-    `environment` is all of its environment. Raises `Failed`.
+    `environment` is all of its environment. Raises `Failed`, with its own words unless they are not to be `shown`.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -64,7 +66,7 @@ async def run(
     finally:
         await _end(process)
     if code != 0:
-        raise Failed(_words(told) or f"it ended with code {code}")
+        raise Failed((_words(told) if shown else "") or f"it ended with code {code}")
     return out
 
 
