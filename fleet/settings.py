@@ -5,6 +5,7 @@ Pure: sources come in as mappings, and `fleet.cli` alone reads the file and the 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from fleet.codes import Code
 from fleet.errors import InputError
+from fleet.foreign import clean
 from fleet.quantities import InvalidQuantity, duration, exact_size, share, show_duration, size
 
 PREFIX = "OLLAMA_FLEET_"
@@ -33,6 +35,7 @@ class Kind(StrEnum):
     FILE = "absolute path of a file"
     PATHS = "absolute paths, parted by `:`"
     TEXT = "text"
+    COMMAND = "command"
 
 
 def _setting(default: T, kind: Kind, about: str, *, least: float = 0) -> T:
@@ -77,7 +80,8 @@ class Settings:
         5,
         Kind.COUNT,
         "How often one pull is begun before it counts as failed; each try goes on where the one before stopped, and one"
-        " that moved at least `stall_floor` fills the count up again. What the server itself ends with an error,"
+        " that moved at least `stall_floor` fills the count up again. One that stands still is begun at most four times"
+        " without moving. What the server itself ends with an error,"
         " other than trouble with the registry, is begun at most `retry_tries` times without moving.",
         least=1,
     )
@@ -123,6 +127,12 @@ class Settings:
         600.0,
         Kind.DURATION,
         "How long a model may stay in memory after it was asked to leave; it stays while requests run on it.",
+    )
+    unsettled_wait: float = _setting(
+        600.0,
+        Kind.DURATION,
+        "How long a host may go on with a pull or create that was left, by a run that was killed as well: until then"
+        " nothing is deleted or replaced there, unless the same pull or create is made again first.",
     )
     poll_interval: float = _setting(
         0.25,
@@ -177,6 +187,14 @@ class Settings:
         Kind.FOLDER,
         "Where credentials of hosts may lie besides the inventory's folder. Default: `$CREDENTIALS_DIRECTORY`, which"
         " systemd sets.",
+    )
+    credential_command: str | None = _setting(
+        None,
+        Kind.COMMAND,
+        "Asked for secrets that the inventory wants from variables which are not set: it is run without a shell, with the"
+        " variable's name behind its arguments, for at most 10 s, and writes the secret to its standard output, which is"
+        " kept for five minutes and never shown. Of the environment it gets `PATH`, `HOME`, `USER`, `LOGNAME` and"
+        " `XDG_RUNTIME_DIR`. No manifest and no inventory can name a command.",
     )
     manifests: str | None = _setting(
         None,
@@ -414,26 +432,40 @@ def _read(name: str, text: str) -> object:
         return text
     if kind is Kind.FLAG:
         if text not in {"true", "false"}:
-            raise InvalidQuantity(f"`{text[:80]}` is neither `true` nor `false`")
+            raise InvalidQuantity(f"`{clean(text, 80)}` is neither `true` nor `false`")
         return text == "true"
     if kind in {Kind.FOLDER, Kind.FILE, Kind.PATHS}:
         for path in text.split(":") if kind is Kind.PATHS else [text]:
             if not path.startswith("/"):
-                raise InvalidQuantity(f"`{path[:200]}` is no absolute path")
+                raise InvalidQuantity(f"`{clean(path, 200)}` is no absolute path")
         return text
+    if kind is Kind.COMMAND:
+        return _command(text)
     if kind is Kind.TEXT:
         if not text or not text.isprintable():
             raise InvalidQuantity("it is empty, or has characters that cannot be shown")
         return text
     if kind is Kind.COUNT:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
-            raise InvalidQuantity(f"`{text[:80]}` is no whole number")
+            raise InvalidQuantity(f"`{clean(text, 80)}` is no whole number")
         value = int(text)
     else:
         value = size(text) if kind is Kind.SIZE else duration(text)
     if value < least:
-        raise InvalidQuantity(f"`{text}` is less than {written(kind, least)}")
+        raise InvalidQuantity(f"`{clean(text, 80)}` is less than {written(kind, least)}")
     return value
+
+
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise InvalidQuantity("its quotes are not closed") from None
+    if not text.isprintable() or not words or not words[0].startswith("/"):
+        raise InvalidQuantity(
+            "it does not begin with the absolute path of a program, or has characters that cannot be shown"
+        )
+    return text
 
 
 def _folders(environment: Mapping[str, str]) -> dict[str, object]:

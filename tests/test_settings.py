@@ -107,7 +107,7 @@ def test_every_setting_tells_what_it_means() -> None:
     for each in defaults():
         assert each.about.endswith(".")
         if each.value is None:
-            assert each.kind in {Kind.FOLDER, Kind.FILE, Kind.PATHS, Kind.TEXT}
+            assert each.kind in {Kind.FOLDER, Kind.FILE, Kind.PATHS, Kind.TEXT, Kind.COMMAND}
 
 
 @given(st.dictionaries(st.sampled_from([each.name for each in defaults()]), st.text(max_size=8), max_size=4))

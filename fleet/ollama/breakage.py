@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -20,8 +21,16 @@ _NO_DISTRUST = (
 """What TLS raises when it waits or the connection ends: the context of nearly every failure on such a connection."""
 
 
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_NO_THREAD = "can't start new thread"
+"""What the interpreter says; it has no class of its own for that."""
+
+
 def by_cause(error: BaseException) -> tuple[Code, str] | None:
-    """What the first telling cause of a failure amounts to: names that cannot be looked up, and TLS."""
+    """What the first telling cause of a failure amounts to: names that cannot be looked up, TLS, and this machine."""
+    lacking = no_room(error)
+    if lacking is not None:
+        return Code.NO_ROOM_HERE, f"this machine has no room for it ({lacking})"
     for cause in causes(error):
         match cause:
             case socket.gaierror():
@@ -30,6 +39,19 @@ def by_cause(error: BaseException) -> tuple[Code, str] | None:
                 return Code.TLS_FAILED, f"the TLS connection failed ({_reason(cause)})"
             case UnicodeError():
                 return Code.NAME_NOT_RESOLVED, "the name is none that can be looked up"
+    return None
+
+
+def no_room(error: BaseException) -> str | None:
+    """What this machine lacks, where a failure came of that: files, memory or threads. It is no failure of the host."""
+    for cause in causes(error):
+        match cause:
+            case OSError(errno=number) if number in _NO_ROOM:
+                return os.strerror(number)
+            case MemoryError():
+                return "no more memory"
+            case RuntimeError() if _NO_THREAD in str(cause):
+                return "no more threads"
     return None
 
 

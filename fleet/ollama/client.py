@@ -38,9 +38,13 @@ __all__ = ["Client", "ModelMissing", "Uploaded"]
 T = TypeVar("T")
 R = TypeVar("R", GenerateReply, ChatReply)
 
-_TRY_AGAIN = frozenset({Code.UNREACHABLE, Code.SERVER_ERROR, Code.BUSY})
+_TRY_AGAIN = frozenset({Code.UNREACHABLE, Code.NAME_NOT_RESOLVED, Code.SERVER_ERROR, Code.BUSY})
 """Time-outs are not among them: they have used up the time that the host was given."""
 _GONE = re.compile(r"open .*: no such file or directory\Z", re.DOTALL)
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
 
 def _unheard(_sent: int) -> None:
@@ -65,13 +69,18 @@ class Client:
         transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], datetime] = _utc,
     ) -> None:
-        """`clock` (seconds) judges the rate of transfers, `pause` waits between tries; `transport` replaces sockets."""
+        """`clock` (seconds) judges the rate of transfers, `pause` waits between tries, `now` is what time it is here;
+        `transport` replaces sockets.
+        """
         self.endpoint = endpoint
+        self.now = now
         self._limits = limits or Limits()
         self._retries = retries or Retries()
         self._clock = clock
-        self._pause = pause
+        self.pause = pause
+        self._asked_for = 0.0
         self._link = Link(endpoint, credentials, tls, self._limits, transport)
 
     async def __aenter__(self) -> Self:
@@ -282,15 +291,16 @@ class Client:
                 answer = await self._link.exchange(method, path, body=raw, most=most, within=self._limits.answer)
                 if answer.status in allowed:
                     return answer
-                asked = retry_after(answer, datetime.now(UTC)) if answer.status in {429, 503} else None
+                asked = retry_after(answer, self.now()) if answer.status in {429, 503} else None
                 raise refusal(answer, doing=doing, where=self._link.where(path), changing=False)
             except (HostUnreachable, HostAnswered) as error:
                 if error.code not in _TRY_AGAIN or tried >= self._retries.tries:
                     raise
-            await self._pause(self._wait(tried, asked))
+            await self.pause(self._wait(tried, asked))
 
     def _wait(self, tried: int, asked: float | None) -> float:
-        if asked is not None and asked <= self._retries.asked:
+        if asked is not None and self._asked_for + asked <= self._retries.asked:
+            self._asked_for += asked
             return asked
         most = min(self._retries.cap, self._retries.first * 2.0 ** (tried - 1))
         return random.uniform(0, most)  # noqa: S311  # jitter, no secret

@@ -36,11 +36,13 @@ class ModelMissing(HostAnswered):
 _REGISTRY = frozenset({Doing.PULL, Doing.PUSH, Doing.CREATE})
 _RUN = frozenset({Doing.RUN})
 _CREATE = frozenset({Doing.CREATE})
+_CHANGES = frozenset({Doing.PULL, Doing.CREATE, Doing.COPY, Doing.DELETE, Doing.UPLOAD})
 _ANY = frozenset(Doing)
 _VANISHED = r"\bsha256-([0-9a-f]{64}): (?:no such file or directory|the system cannot find the file specified)"
 
 _TEXTS: tuple[tuple[frozenset[Doing], str, Code], ...] = (
     (_ANY, r"no space left on device", Code.DISK_FULL),
+    (_CHANGES, r"permission denied|read-only file system|\baccess is denied", Code.MODELS_NOT_WRITABLE),
     (_ANY, r"\Ainvalid model (?:path|name)|does not support (?:embeddings|generate|chat)", Code.SERVER_REFUSED),
     (_REGISTRY, r"\Apull model manifest: file does not exist", Code.NOT_IN_REGISTRY),
     (_REGISTRY, r"newer version of ollama|\Apull model manifest: 412\b", Code.NEWER_SERVER_NEEDED),
@@ -57,7 +59,8 @@ _TEXTS: tuple[tuple[frozenset[Doing], str, Code], ...] = (
         Code.SERVER_REFUSED,
     ),
     (_REGISTRY, r"\Apull model manifest: (?:429|5[0-9]{2})\b|<html", Code.REGISTRY_TROUBLE),
-    # A bare EOF comes from part files that a full disk damaged; asking again does not mend them.
+    # A bare EOF mostly comes from part files that a full disk damaged; asking again does not mend them.
+    (frozenset({Doing.PULL}), r"\Aeof\Z", Code.DOWNLOAD_DAMAGED),
     (_REGISTRY, r"\Aeof\Z", Code.ERROR_LINE),
     (
         frozenset({Doing.PULL, Doing.PUSH}),
@@ -120,6 +123,9 @@ def _by_status(text: str, status: int, doing: Doing) -> Code:
         return Code.UNAUTHORIZED
     if status == 403:
         return Code.ORIGIN_REFUSED
+    if status == 404 and doing in {Doing.COPY, Doing.RUN} and text:
+        # It was there when this was planned: planned anew, not asked again.
+        return Code.SUPERSEDED
     if 400 <= status < 500:
         return Code.SERVER_REFUSED
     if doing is Doing.RUN and status == 500 and text:

@@ -57,7 +57,7 @@ class Retries:
     """Seconds before the second try at most; doubled for each further one, a random part of it taken."""
     cap: float = 10.0
     asked: float = 300.0
-    """The longest `Retry-After` that is honoured; what asks for more is not tried again."""
+    """Seconds that a host may make one client wait by `Retry-After`, all together; what asks for more gets our own wait."""
 
 
 NO_RETRIES = Retries(tries=1)

@@ -7,22 +7,28 @@ and credentials from the environment, decompression) and costs a quarter more (`
 from __future__ import annotations
 
 import asyncio
+import ssl
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from typing import Any
 
 import httpx2
 
 from fleet.codes import Code
 from fleet.endpoint import Endpoint
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
+from fleet.lookup import addresses_found
 from fleet.ollama.answer import Answer, not_ollama, refusal
 from fleet.ollama.breakage import by_cause, causes, plain
+from fleet.ollama.carried import Carried
+from fleet.ollama.certificate import shown_at
 from fleet.ollama.connection import Target
 from fleet.ollama.credentials import Credentials, Trust, plain_context, tls_context
 from fleet.ollama.failure import Doing
 from fleet.ollama.limits import Limits
 from fleet.ollama.lines import Lines, LineTooLongError
-from fleet.ollama.sending import Block, Sending
-from fleet.ollama.upload import watch
+from fleet.ollama.sending import Block, Sending, WrongLengthError
+from fleet.ollama.upload import watch, wrong_length
 
 Transport = httpx2.AsyncBaseTransport
 """What carries requests: sockets, or a stand-in for them in tests."""
@@ -66,6 +72,8 @@ class Link:
         self._limits = limits
         self._transport = transport
         self._urls: dict[str, httpx2.URL] = {}
+        self._addresses: list[str] = []
+        self._by_sockets = transport is None
         self._extensions: dict[str, object] = {
             "timeout": {"connect": limits.connect, "pool": None, "read": None, "write": None}
         }
@@ -105,6 +113,7 @@ class Link:
         answer = await self._once(method, path, body, most, within, changing=changing)
         if answer.status == 401 and self._credentials is not None:
             # The token may have been rotated between reading and use; it is read again for this second try.
+            self._credentials.refused()
             answer = await self._once(method, path, body, most, within, changing=changing)
         return answer
 
@@ -112,6 +121,7 @@ class Link:
         self, method: str, path: str, body: bytes | None, most: int, within: float, *, changing: bool
     ) -> Answer:
         response: httpx2.Response | None = None
+        await self._ready()
         try:
             async with asyncio.timeout(within):
                 response = await self._send(self._request(method, path, body))
@@ -123,7 +133,7 @@ class Link:
             raise
         except Exception as error:
             begun = response is not None
-            raise self._translated(error, path, changing=changing, begun=begun, within=within) from error
+            raise await self._translated(error, path, changing=changing, begun=begun, within=within) from error
 
     async def lines(
         self, path: str, body: bytes, *, doing: Doing, opening: float, patience: Callable[[], float]
@@ -163,6 +173,9 @@ class Link:
 
         Each block is to be taken within `silence` seconds. Raises as `upload.watch` does.
         """
+        await self._ready()
+        if self._transport is not None and not self._by_sockets:
+            return await self._carried(self._transport, path, Carried(blocks, size, moved), size, silence)
         secure = self._endpoint.scheme == "https"
         target = Target(
             self._endpoint.host,
@@ -183,6 +196,37 @@ class Link:
         self._plain(answer, path)
         return answer
 
+    async def _carried(self, transport: Transport, path: str, body: Carried, size: int, silence: float) -> Answer:
+        """The same by the transport that was given; `silence` is for the whole then."""
+        headers = [*self._headers, (b"Content-Length", b"%d" % size), *self._proof()]
+        request = httpx2.Request(
+            "POST", httpx2.URL(self.where(path)), headers=headers, stream=body, extensions=self._extensions
+        )
+
+        async def answered() -> Answer:
+            response = await transport.handle_async_request(request)
+            try:
+                return await self._whole(response, path, self._limits.error_bytes)
+            finally:
+                await response.stream.aclose()  # type: ignore[union-attr]
+
+        answering = asyncio.ensure_future(answered())
+        ends: set[asyncio.Future[Any]] = {answering, body.fault}
+        try:
+            async with asyncio.timeout(silence):
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if not body.fault.done():
+                    return await answering
+        except HostError:
+            raise
+        except Exception as error:
+            raise await self._translated(error, path, changing=True, begun=False, within=silence) from error
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+        fault = body.fault.result()
+        raise wrong_length(fault) if isinstance(fault, WrongLengthError) else fault
+
     def _head(self, path: str, size: int) -> bytes:
         headers = [
             *self._headers,
@@ -194,6 +238,11 @@ class Link:
         first = f"POST {self._endpoint.prefix}{path} HTTP/1.1".encode("ascii")
         return b"\r\n".join([first, *(b"%s: %s" % header for header in headers), b"", b""])
 
+    async def _ready(self) -> None:
+        """Has what `_proof` reads at hand: a command may have to be asked for it, which takes a while."""
+        if self._credentials is not None:
+            await self._credentials.ready()
+
     def _proof(self) -> list[tuple[bytes, bytes]]:
         """Read anew for each request."""
         if self._credentials is None:
@@ -202,6 +251,7 @@ class Link:
 
     async def _opened(self, path: str, body: bytes, doing: Doing, opening: float) -> httpx2.Response:
         for last in (self._credentials is None, True):
+            await self._ready()
             try:
                 async with asyncio.timeout(opening):
                     response = await self._send(self._request("POST", path, body))
@@ -210,12 +260,13 @@ class Link:
             except TimeoutError:
                 raise SilentError(opening) from None
             except Exception as error:
-                raise self._translated(error, path, changing=True, begun=False, within=opening) from error
+                raise await self._translated(error, path, changing=True, begun=False, within=opening) from error
             if response.status_code == 200:
                 return response
             answer = await self._rest(response, path)
-            if answer.status != 401 or last:
+            if answer.status != 401 or last or self._credentials is None:
                 raise refusal(answer, doing=doing, where=self.where(path), changing=True)
+            self._credentials.refused()
         raise AssertionError  # the second round always ends
 
     async def _rest(self, response: httpx2.Response, path: str) -> Answer:
@@ -226,7 +277,7 @@ class Link:
             raise
         except Exception as error:
             within = self._limits.answer
-            raise self._translated(error, path, changing=True, begun=True, within=within) from error
+            raise await self._translated(error, path, changing=True, begun=True, within=within) from error
         finally:
             await response.stream.aclose()  # type: ignore[union-attr]
 
@@ -237,7 +288,7 @@ class Link:
         except TimeoutError:
             raise SilentError(wait) from None
         except Exception as error:
-            raise self._translated(error, path, changing=True, begun=True, within=wait) from error
+            raise await self._translated(error, path, changing=True, begun=True, within=wait) from error
 
     def _split(self, splitter: Lines, chunk: bytes, path: str) -> list[bytes]:
         try:
@@ -268,7 +319,11 @@ class Link:
             self._transport = httpx2.AsyncHTTPTransport(
                 verify=context, trust_env=False, limits=httpx2.Limits(max_connections=8, keepalive_expiry=15.0)
             )
-        return await self._transport.handle_async_request(request)
+        sys.audit("fleet.request", request.method, request.url.path)
+        with addresses_found() as self._addresses:
+            response = await self._transport.handle_async_request(request)
+        sys.audit("fleet.answer", request.method, request.url.path)
+        return response
 
     async def _whole(self, response: httpx2.Response, path: str, most: int) -> Answer:
         headers = tuple((key.lower(), value) for key, value in response.headers.raw)
@@ -297,7 +352,9 @@ class Link:
             if key == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
                 raise not_ollama(self.where(path), "it compressed a reply that was to be plain", status=answer.status)
 
-    def _translated(self, error: Exception, path: str, *, changing: bool, begun: bool, within: float) -> HostError:
+    async def _translated(
+        self, error: Exception, path: str, *, changing: bool, begun: bool, within: float
+    ) -> HostError:
         """Whatever went wrong on the way, in fleet's terms; `begun`: whether the head of a reply had come.
 
         What is no host's failure is raised as it is: a bug.
@@ -306,6 +363,10 @@ class Link:
         if not foreign and not isinstance(error, OSError | UnicodeError | EOFError):
             raise error
         code, what = _judged(error, within)
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) and self._addresses:
+            what += f" at {', '.join(self._addresses)}"
+        if self._by_sockets and any(isinstance(each, ssl.SSLCertVerificationError) for each in causes(error)):
+            what += await self._dates()
         message = f"{what}: {self.where(path)}"
         hint = code.value.cure
         # A server may refuse our certificate as late as at the first read, and has done nothing then.
@@ -315,6 +376,14 @@ class Link:
         if code is Code.UNREACHABLE:
             code, hint = Code.STREAM_CUT, Code.STREAM_CUT.value.cure
         return OutcomeUnknown(message, code=code, hint=hint)
+
+    async def _dates(self) -> str:
+        """When the certificate that was not trusted is valid, as an addition to the words of the failure."""
+        called = self._trust.server_name if self._trust is not None else None
+        shown = await shown_at(self._endpoint, called, self._limits.connect)
+        if shown is None:
+            return ""
+        return f"; the certificate is valid from {shown.begins:%Y-%m-%d} to {shown.ends:%Y-%m-%d}"
 
 
 def _judged(error: BaseException, within: float) -> tuple[Code, str]:

@@ -8,6 +8,7 @@ than its head; the reply is read by the standard library.
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -97,6 +98,7 @@ class Sending:
         ear = Ear(opened)
         try:
             self._stand(Stage.SENDING)
+            sys.audit("fleet.request", "POST", "/api/blobs")
             opened.sendall(self._head)
             while True:
                 said = ear.heard()
@@ -110,6 +112,7 @@ class Sending:
                     # Until here the system may gather the small records of TLS; the end must not wait for more.
                     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._stand(Stage.SENDING)
+                sys.audit("fleet.block", self.taken)
                 opened.sendall(block)
                 self.taken += len(block)
         except OSError as error:

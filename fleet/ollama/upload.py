@@ -40,15 +40,20 @@ async def watch(
     try:
         return await _watched(sending, connect, silence, moved)
     except WrongLengthError as wrong:
-        raise OutcomeUnknown(
-            f"the content to upload {wrong}: it changed while it was read",
-            code=Code.DIGEST_MISMATCH,
-            hint="leave the file alone while fleet runs",
-        ) from None
+        raise wrong_length(wrong) from None
     except (OSError, UnicodeError, HTTPException) as error:
         if error is sending.fault:
             raise
         raise _translated(error, sending, silence, where) from error
+
+
+def wrong_length(wrong: WrongLengthError) -> HostError:
+    """What to raise for blocks that are not as long as was announced."""
+    return OutcomeUnknown(
+        f"the content to upload {wrong}: it changed while it was read",
+        code=Code.DIGEST_MISMATCH,
+        hint="leave the file alone while fleet runs",
+    )
 
 
 async def _watched(sending: Sending, connect: float, silence: float, moved: Callable[[int], None]) -> Answer:

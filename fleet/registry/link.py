@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +104,7 @@ class Link:
         request = self._request(method, endpoint, path, accept, token)
         try:
             async with asyncio.timeout(within):
+                sys.audit("fleet.request", method, path)
                 response = await self._transport(endpoint.scheme).handle_async_request(request)
                 try:
                     return await self._read(response, most if whole else 0, whole=whole)

@@ -26,6 +26,7 @@ _UNITS = {
     Kind.FILE: "the absolute path of a file",
     Kind.PATHS: "absolute paths, parted by `:`",
     Kind.TEXT: "a text",
+    Kind.COMMAND: "the absolute path of a program and its arguments, quoted as a shell wants them",
     Kind.FLAG: "`true` or `false`",
 }
 

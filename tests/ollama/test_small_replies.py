@@ -18,6 +18,7 @@ from fleet.ollama.credentials import Credentials
 from fleet.ollama.limits import NO_RETRIES, Limits, Retries
 from fleet.ollama.versions import Capability, Version, has
 from tests.ollama.sockets import Request, Script, Served, always, in_turn, reply, serving
+from tests.private_file import private
 
 VERSION = reply({"version": "0.32.15"})
 TAGS = reply({"models": [{"name": "m:latest", "digest": "a" * 64}]})
@@ -56,6 +57,7 @@ def test_requests_say_what_is_needed_and_nothing_else() -> None:
     }
 
 
+@pytest.mark.fault("N11")
 def test_a_proxy_and_credentials_in_the_environment_are_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_proxy_and_credentials_in_the_environment_are_not_used(
     assert "authorization" not in served.asked[0].headers
 
 
+@pytest.mark.fault("N1")
 def test_a_closed_port_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -94,6 +97,7 @@ def test_a_closed_port_is_unreachable() -> None:
     assert "refused" in str(error).lower()
 
 
+@pytest.mark.fault("N3")
 def test_a_name_that_does_not_exist_is_told_as_such() -> None:
     async def run() -> HostError:
         async with Served(1, host="no-such-host.invalid").client() as client:
@@ -124,6 +128,7 @@ async def early_hints(_request: Request, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("script", [drip, hold, early_hints])
 def test_a_reply_that_does_not_end_in_time_is_no_answer(script: Script) -> None:
     error, served = failing(script, retries=Retries(tries=3, first=0), limits=QUICK)
@@ -133,6 +138,7 @@ def test_a_reply_that_does_not_end_in_time_is_no_answer(script: Script) -> None:
     assert len(served.asked) == 1
 
 
+@pytest.mark.fault("N12")
 @pytest.mark.parametrize("cut", range(len(VERSION)))
 def test_a_connection_cut_anywhere_is_tried_again_and_then_unreachable(cut: int) -> None:
     error, served = failing(always(VERSION[:cut], keep=False), retries=Retries(tries=2, first=0))
@@ -154,6 +160,7 @@ def test_a_host_that_recovers_within_the_tries_is_read() -> None:
     assert asked == 3
 
 
+@pytest.mark.fault("N14")
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -169,6 +176,7 @@ def test_a_server_that_stays_broken_is_asked_exactly_as_often_as_allowed(answer:
     assert len(served.asked) == 3
 
 
+@pytest.mark.fault("N9", "N10", "S13")
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
@@ -223,6 +231,7 @@ def test_an_endless_body_is_left_at_its_limit() -> None:
     assert written < 1 << 26
 
 
+@pytest.mark.fault("S13")
 def test_an_endless_error_page_is_still_an_error_page() -> None:
     async def endless(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.0 404 X\r\n\r\n" + b"lost " * 100_000)
@@ -266,6 +275,7 @@ def busy(after: str) -> Script:
     return always(reply("", status=429, headers=[f"Retry-After: {after}"]))
 
 
+@pytest.mark.fault("N13")
 def test_a_time_to_wait_that_the_host_tells_is_honoured_within_reason() -> None:
     assert waits(busy("7"), Retries()) == [7, 7]
     assert waits(busy("300"), Retries(tries=2)) == [300]
@@ -274,6 +284,7 @@ def test_a_time_to_wait_that_the_host_tells_is_honoured_within_reason() -> None:
     assert 90 < wait <= 100
 
 
+@pytest.mark.fault("N13")
 @pytest.mark.parametrize("after", ["301", "315360000", "-5", "garbage", "Mon, 01 Jan 1990 00:00:00 GMT"])
 def test_a_time_to_wait_beyond_reason_is_replaced_by_our_own(after: str) -> None:
     first, second = waits(busy(after), Retries(first=0.5, cap=10))
@@ -288,9 +299,10 @@ def test_our_own_waits_grow_to_a_cap_and_differ() -> None:
     assert len(set(waited)) > 20
 
 
+@pytest.mark.fault("N7")
 def test_a_rotated_token_is_read_again_after_a_401_once(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    file.write_text("old")
+    private(file, "old")
 
     async def rotating(request: Request, writer: asyncio.StreamWriter) -> bool:
         good = request.headers["authorization"] == "Bearer new"
@@ -308,8 +320,9 @@ def test_a_rotated_token_is_read_again_after_a_401_once(tmp_path: Path) -> None:
     assert asyncio.run(run()) == ["Bearer old", "Bearer new"]
 
 
+@pytest.mark.fault("N7")
 def test_a_token_that_stays_wrong_is_tried_twice_and_never_told(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("hunter2")
+    private(tmp_path / "token", "hunter2")
 
     async def run() -> tuple[HostError, int]:
         credentials = Credentials("bearer", file=str(tmp_path / "token"))

@@ -18,6 +18,7 @@ from fleet.ollama.limits import Limits
 from fleet.ollama.request import CreateRequest, OldCreateRequest
 from fleet.ollama.wire import Progress
 from tests.ollama.sockets import STREAM_END, STREAM_HEAD, Request, Script, Served, always, chunk, line, reply, serving
+from tests.private_file import private
 
 LAYER = "sha256:" + "a" * 64
 PULLING = line(status="pulling manifest")
@@ -87,6 +88,7 @@ def test_a_success_in_the_middle_is_not_the_end() -> None:
     assert streamed(lines(SUCCESS, line(status="writing manifest"), SUCCESS), ask=create)[1] is None
 
 
+@pytest.mark.fault("S4")
 @pytest.mark.parametrize("end", [STREAM_END, b""])
 def test_an_end_without_success_leaves_the_outcome_unknown(end: bytes) -> None:
     _, error, _ = streamed(lines(PULLING, line(status="writing manifest"), end=end))
@@ -94,6 +96,7 @@ def test_an_end_without_success_leaves_the_outcome_unknown(end: bytes) -> None:
     assert error.code is Code.STREAM_CUT
 
 
+@pytest.mark.fault("S4")
 def test_a_clean_end_without_length_or_chunks_is_no_success_either() -> None:
     plain = b'HTTP/1.0 200 OK\r\n\r\n{"status":"writing manifest"}\n'
     _, error, _ = streamed(always(plain, keep=False))
@@ -104,6 +107,7 @@ def test_a_clean_end_without_length_or_chunks_is_no_success_either() -> None:
 WHOLE = STREAM_HEAD + PULLING + SUCCESS + STREAM_END
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("cut", range(1, len(WHOLE)))
 def test_a_stream_cut_anywhere_is_never_taken_for_done(cut: int) -> None:
     _, error, _ = streamed(always(WHOLE[:cut], keep=False))
@@ -111,6 +115,7 @@ def test_a_stream_cut_anywhere_is_never_taken_for_done(cut: int) -> None:
     assert error.code is Code.STREAM_CUT
 
 
+@pytest.mark.fault("S1")
 def test_a_success_after_an_error_does_not_count() -> None:
     statuses, error, _ = streamed(
         lines(
@@ -124,6 +129,7 @@ def test_a_success_after_an_error_does_not_count() -> None:
     assert error.told == "pull model manifest: file does not exist"
 
 
+@pytest.mark.fault("S1")
 def test_an_error_line_ends_the_conversation_at_once() -> None:
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(STREAM_HEAD + line(error="boom"))
@@ -137,6 +143,7 @@ def test_an_error_line_ends_the_conversation_at_once() -> None:
     assert error.code is Code.ERROR_LINE
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.parametrize(
     ("first", "code"),
     [
@@ -164,12 +171,14 @@ def test_a_proxy_that_gave_up_before_the_first_line_leaves_it_unknown() -> None:
     assert isinstance(error, OutcomeUnknown)
 
 
+@pytest.mark.fault("N10")
 def test_a_portal_that_answers_instead_is_no_ollama() -> None:
     _, error, _ = streamed(always(reply("<html>sign in</html>", kind="text/html")))
     assert isinstance(error, HostAnswered)
     assert error.code is Code.NOT_OLLAMA
 
 
+@pytest.mark.fault("S9")
 @pytest.mark.parametrize("rubbish", [b"<html>", b'{"status":"a"}{"status":"b"}', b"[" * 9999, b"[]", b"5"])
 def test_rubbish_in_the_middle_leaves_the_outcome_unknown(rubbish: bytes) -> None:
     _, error, _ = streamed(lines(PULLING, chunk(rubbish + b"\n"), SUCCESS))
@@ -177,6 +186,7 @@ def test_rubbish_in_the_middle_leaves_the_outcome_unknown(rubbish: bytes) -> Non
     assert error.code is Code.NOT_OLLAMA
 
 
+@pytest.mark.fault("S9", "S10")
 def test_odd_endings_of_lines_and_odd_characters_in_them_do_no_harm() -> None:
     odd = "a\u2028b\u0085c\x00 \u202e"
     raw = json.dumps({"status": odd}, ensure_ascii=False).encode() + b"\r\n\r\n \n"
@@ -185,12 +195,14 @@ def test_odd_endings_of_lines_and_odd_characters_in_them_do_no_harm() -> None:
     assert error is None
 
 
+@pytest.mark.fault("S9")
 def test_a_line_without_end_is_left_at_its_limit() -> None:
     _, error, _ = streamed(lines(PULLING, *[chunk(b"x" * 65536)] * 20), limits=Limits(line_bytes=1 << 20))
     assert isinstance(error, OutcomeUnknown)
     assert error.code is Code.ANSWER_TOO_LARGE
 
 
+@pytest.mark.fault("S5")
 def test_ticks_that_move_nothing_are_a_stall() -> None:
     now = 0.0
 
@@ -222,6 +234,7 @@ def test_silence_is_told_apart_from_a_stall() -> None:
     assert "nothing more within 0.1s" in str(error)
 
 
+@pytest.mark.fault("S7")
 def test_a_drip_without_a_line_end_is_silence() -> None:
     async def dripping(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(STREAM_HEAD + PULLING)
@@ -245,6 +258,7 @@ def test_no_head_within_the_patience_of_the_first_phase_is_silence() -> None:
     assert error.code is Code.SILENT
 
 
+@pytest.mark.fault("S6")
 def test_verifying_may_be_silent_for_longer_than_the_rest() -> None:
     async def verifying(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(STREAM_HEAD + line(status="verifying sha256 digest"))
@@ -305,9 +319,10 @@ def test_a_pull_that_never_left_is_unreachable() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("N7")
 def test_a_stream_too_reads_a_rotated_token_again_once(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    file.write_text("old")
+    private(file, "old")
 
     async def rotating(request: Request, writer: asyncio.StreamWriter) -> bool:
         good = request.headers["authorization"] == "Bearer new"
@@ -326,7 +341,7 @@ def test_a_stream_too_reads_a_rotated_token_again_once(tmp_path: Path) -> None:
 
 
 def test_a_stream_with_a_wrong_token_is_refused_after_two_tries(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("old")
+    private(tmp_path / "token", "old")
 
     async def run() -> tuple[HostError, int]:
         credentials = Credentials("bearer", file=str(tmp_path / "token"))

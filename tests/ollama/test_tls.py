@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import ssl
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,7 @@ def test_an_authority_of_the_inventory_is_trusted(folder: Path) -> None:
     assert asked(server_context(folder, "server"), Trust(ca_file=str(folder / "ca.pem"))) == "0.32.15"
 
 
+@pytest.mark.fault("N5")
 @pytest.mark.parametrize("trusted", [None, "stranger.pem"])
 def test_an_unknown_authority_is_not(folder: Path, trusted: str | None) -> None:
     trust = Trust(ca_file=str(folder / trusted)) if trusted else None
@@ -87,12 +90,15 @@ def test_an_unknown_authority_is_not(folder: Path, trusted: str | None) -> None:
     assert "issuer" in str(error)
 
 
+@pytest.mark.fault("N5")
 def test_an_expired_certificate_is_refused_with_the_reason(folder: Path) -> None:
     error = refused(server_context(folder, "expired"), Trust(ca_file=str(folder / "ca.pem")))
     assert error.code is Code.TLS_FAILED
     assert "expired" in str(error)
+    assert re.search(r"; the certificate is valid from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d: https://", str(error))
 
 
+@pytest.mark.fault("N5")
 def test_the_name_is_checked_and_may_be_given(folder: Path) -> None:
     authority = str(folder / "ca.pem")
     error = refused(server_context(folder, "elsewhere"), Trust(ca_file=authority))
@@ -102,6 +108,7 @@ def test_the_name_is_checked_and_may_be_given(folder: Path) -> None:
     assert asked(server_context(folder, "elsewhere"), named) == "0.32.15"
 
 
+@pytest.mark.fault("N5")
 def test_a_client_certificate_is_shown_where_there_is_one(folder: Path) -> None:
     context = server_context(folder, "server", wants_client=True)
     authority = str(folder / "ca.pem")
@@ -110,6 +117,7 @@ def test_a_client_certificate_is_shown_where_there_is_one(folder: Path) -> None:
     assert refused(context, Trust(authority)).code in {Code.TLS_FAILED, Code.UNREACHABLE}
 
 
+@pytest.mark.fault("N5")
 def test_a_server_without_tls_is_not_spoken_to_in_the_clear() -> None:
     heard = []
 
@@ -234,5 +242,66 @@ def test_a_key_that_wants_a_passphrase_fails_instead_of_asking(folder: Path, tmp
     assert failed.value.code is Code.CREDENTIALS_UNREADABLE
 
 
-def test_old_protocols_are_not_spoken(folder: Path) -> None:
-    assert tls_context(Trust(ca_file=str(folder / "ca.pem"))).minimum_version is ssl.TLSVersion.TLSv1_2
+@pytest.mark.fault("K8")
+def test_a_key_that_others_may_read_is_refused_again_after_it_was_private(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "client.key"
+    shutil.copy(folder / "client.key", key)
+    key.chmod(0o600)
+    trust = Trust(cert_file=str(folder / "client.pem"), key_file=str(key))
+    tls_context(trust)
+    key.chmod(0o640)
+    with pytest.raises(HostUnreachable) as failed:
+        tls_context(trust)
+    assert failed.value.code is Code.CREDENTIALS_UNREADABLE
+    assert f"chmod 600 {key}" in str(failed.value.hint)
+    tls_context(Trust(cert_file=trust.cert_file, key_file=trust.key_file, handed_over=str(tmp_path)))
+
+
+def old_server(folder: Path, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Speaks that version alone, where the library still can."""
+    context = server_context(folder, "server")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = version
+        context.minimum_version = version
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def spoken(version: ssl.TLSVersion, folder: Path) -> bool:
+    """Whether a client that takes anything and a server of that version come together here, without a wire."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client.minimum_version = ssl.TLSVersion.TLSv1
+    client.set_ciphers("ALL:@SECLEVEL=0")
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [client.wrap_bio(back, there), old_server(folder, version).wrap_bio(there, back, server_side=True)]
+    for _ in range(4):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                return False
+    return sides[0].version() is not None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_protocols_are_not_spoken(folder: Path, version: ssl.TLSVersion) -> None:
+    if not spoken(version, folder):
+        pytest.skip("the OpenSSL of this machine serves no such version")
+    error = refused(old_server(folder, version), Trust(ca_file=str(folder / "ca.pem")))
+    # Servers hang up without an alert where no version is common to both.
+    assert error.code in {Code.TLS_FAILED, Code.UNREACHABLE}
+    assert "SSL" in str(error) or "TLS" in str(error)
+
+
+def test_1_2_is_the_oldest_that_is_spoken(folder: Path) -> None:
+    context = server_context(folder, "server")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert asked(context, Trust(ca_file=str(folder / "ca.pem"))) == "0.32.15"

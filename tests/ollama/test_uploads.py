@@ -29,6 +29,7 @@ from tests.ollama.uploads import (
     taking,
     taking_all,
 )
+from tests.private_file import private
 
 
 def uploaded(
@@ -92,6 +93,7 @@ def test_how_far_it_got_is_told_in_the_loop_and_never_goes_back() -> None:
     assert threads == {threading.main_thread()}
 
 
+@pytest.mark.fault("U2")
 def test_a_blob_that_is_there_is_believed_at_once_and_not_read_on() -> None:
     async def not_reading(upload: Upload) -> None:
         await upload.say(THERE)
@@ -122,6 +124,7 @@ def test_a_host_that_says_to_go_on_is_sent_the_rest() -> None:
     assert uploaded(inviting, Blocks(MUCH), MUCH)[0] is Uploaded.SENT
 
 
+@pytest.mark.fault("U3")
 def test_another_digest_is_the_servers_refusal() -> None:
     wrong = reply({"error": 'digest mismatch, expected "sha256:a", got "sha256:b"'}, status=400)
     error = refused(taking_all(1, wrong), [b"x"], 1)
@@ -145,6 +148,7 @@ def test_a_failure_is_what_the_server_says_of_it(answer: bytes, code: Code) -> N
     assert error.code is code
 
 
+@pytest.mark.fault("U7")
 def test_a_proxy_that_takes_no_long_requests_is_told_from_the_host() -> None:
     page = reply("<html><h1>413 Request Entity Too Large</h1></html>", status=413, kind="text/html")
 
@@ -160,6 +164,7 @@ def test_a_proxy_that_takes_no_long_requests_is_told_from_the_host() -> None:
     assert blocks.asked < MUCH
 
 
+@pytest.mark.fault("U2")
 def test_stored_before_all_was_sent_is_not_believed() -> None:
     async def hasty(upload: Upload) -> None:
         await upload.say(STORED)
@@ -203,7 +208,7 @@ def test_four_at_once_do_not_wait_for_each_other() -> None:
 
 def test_a_token_is_read_anew_for_each_request(tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_text("old")
+    private(token, "old")
     asked: list[tuple[str, str | None]] = []
 
     async def proxy(request: Request, writer: asyncio.StreamWriter) -> bool:
@@ -225,7 +230,7 @@ def test_a_token_is_read_anew_for_each_request(tmp_path: Path) -> None:
 
 def test_an_upload_that_is_not_allowed_is_not_sent_again(tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_text("hunter2")
+    private(token, "hunter2")
 
     async def run() -> int:
         answer = always(reply("", status=401))

@@ -47,6 +47,7 @@ def resetting_after(size: int) -> Taking:
 PLACES = pytest.mark.parametrize("place", [0, 1, 2 * MIB, MUCH - 1, MUCH], ids=["0", "1", "mid", "last", "after"])
 
 
+@pytest.mark.fault("U1")
 @PLACES
 def test_a_reset_anywhere_is_an_open_outcome_where_the_blob_is_not_there(place: int) -> None:
     error, asked = broken(resetting_after(place), Blocks(MUCH), MUCH)
@@ -58,6 +59,7 @@ def test_a_reset_anywhere_is_an_open_outcome_where_the_blob_is_not_there(place: 
     assert asked == ["POST", "HEAD"]
 
 
+@pytest.mark.fault("U1", "U2")
 @PLACES
 def test_a_reset_anywhere_is_no_failure_where_the_blob_is_there(place: int) -> None:
     assert broken(resetting_after(place), Blocks(MUCH), MUCH, head=PRESENT) == (Uploaded.THERE, ["POST", "HEAD"])
@@ -108,6 +110,7 @@ def test_what_this_machine_takes_to_read_is_not_the_hosts_silence() -> None:
     assert broken(handle, slow(), 1, limits=limits)[0] is Uploaded.SENT
 
 
+@pytest.mark.fault("U4")
 @pytest.mark.parametrize(("size", "words"), [(2, "more bytes than announced"), (9, "ended 6 bytes before")])
 def test_content_that_changed_while_it_was_read_is_never_finished(size: int, words: str) -> None:
     async def handle(upload: Upload) -> None:

@@ -26,6 +26,7 @@ def test_a_version_counts_by_its_three_numbers(text: str, numbers: tuple[int, in
     assert str(version) == text
 
 
+@pytest.mark.fault("H11")
 @pytest.mark.parametrize(
     "text", ["0.0.0", "0.0.0-dev", "", "latest", "0.5", "0.5.", "0.5.5.1", "1234567.0.0", "\uff15.5.5"]
 )
@@ -42,6 +43,7 @@ def test_versions_compare_by_number_and_not_by_text() -> None:
     assert Version.parse("0.5.5-rc0") == Version.parse("0.5.5")
 
 
+@pytest.mark.fault("H11")
 @pytest.mark.parametrize(
     ("capability", "without", "with_it"),
     [
@@ -76,6 +78,7 @@ def test_each_capability_says_where_it_is_from() -> None:
     assert len(set(Capability)) == len(Capability.__members__)
 
 
+@pytest.mark.fault("H11")
 def test_an_unknown_version_is_given_no_field_and_trusted_with_every_hazard() -> None:
     unknown = Version.parse("0.0.0")
     assert not has(unknown, Capability.CREATE_FIELDS)

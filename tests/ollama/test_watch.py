@@ -38,6 +38,7 @@ def pulling() -> tuple[Watch, Clock]:
     return Watch(Doing.PULL, LIMITS, clock), clock
 
 
+@pytest.mark.fault("S5")
 def test_ticks_without_bytes_are_a_stall() -> None:
     watch, clock = pulling()
     watch.hear(moving(5 * MIB))
@@ -50,6 +51,7 @@ def test_ticks_without_bytes_are_a_stall() -> None:
     assert stalled.value.moved == 0
 
 
+@pytest.mark.fault("S5")
 def test_a_byte_a_second_is_a_stall_too() -> None:
     watch, clock = pulling()
     watch.hear(moving(0))
@@ -65,6 +67,7 @@ def test_the_floor_reached_within_each_window_is_progress() -> None:
         watch.hear(moving(done * MIB))
 
 
+@pytest.mark.fault("S5", "S12")
 def test_falling_back_earns_nothing_and_costs_nothing() -> None:
     watch, clock = pulling()
     watch.hear(moving(50 * MIB))
@@ -91,6 +94,7 @@ def test_a_completed_of_nothing_counts_as_zero() -> None:
         watch.hear(moving(None))
 
 
+@pytest.mark.fault("S6")
 def test_each_phase_has_patience_of_its_own() -> None:
     watch, _ = pulling()
     seen = [(watch.phase, watch.patience)]
@@ -107,6 +111,7 @@ def test_each_phase_has_patience_of_its_own() -> None:
     ]
 
 
+@pytest.mark.fault("S6")
 def test_a_create_may_be_silent_for_long_from_its_start() -> None:
     watch = Watch(Doing.CREATE, LIMITS, Clock())
     assert watch.patience == LIMITS.creating
@@ -143,6 +148,7 @@ def test_ever_new_statuses_come_to_an_end() -> None:
     assert clock.now <= 1000 + 2001 * 100
 
 
+@pytest.mark.fault("S12")
 def test_a_total_that_grows_with_each_line_is_a_stall() -> None:
     watch, clock = pulling()
     with pytest.raises(StalledError) as stalled:
@@ -211,6 +217,7 @@ def test_texts_that_differ_far_behind_are_the_same() -> None:
         hear(watch, clock, (Progress("x" * 1000 + chr(97 + number % 26) * number) for number in range(400)), every=1)
 
 
+@pytest.mark.fault("S12")
 @given(
     st.lists(
         st.tuples(

@@ -17,6 +17,7 @@ def raw(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
+@pytest.mark.fault("S14")
 def test_what_a_listing_need_not_say_has_a_default() -> None:
     (listed,) = wire.models(raw({"models": [{"name": "m:latest", "digest": HEX}]}))
     assert (listed.size, listed.details.parent_model, listed.details.families, listed.remote_model) == (0, "", (), None)
@@ -38,11 +39,13 @@ def test_nulls_count_as_not_sent() -> None:
     assert wire.read(Show, raw({"details": None, "model_info": None, "messages": None})) == Show()
 
 
+@pytest.mark.fault("S14", "S16")
 def test_unknown_keys_are_ignored_and_doubles_stay() -> None:
     entry = {"name": "m", "digest": HEX, "new": {"deep": [1]}}
     assert [listed.name for listed in wire.models(raw({"models": [entry, entry], "more": 1}))] == ["m", "m"]
 
 
+@pytest.mark.fault("S14", "S11")
 @pytest.mark.parametrize(
     ("reply", "fault"),
     [
@@ -100,6 +103,7 @@ def test_depth_in_a_key_that_nobody_reads_is_an_error_too_and_no_crash() -> None
         wire.models(b'{"models":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
+@pytest.mark.fault("S10")
 def test_broken_utf8_and_halves_of_pairs_are_replaced_visibly() -> None:
     reply = b'{"models":[{"name":"a\xff","digest":"x"},{"name":"b\\ud800","digest":"\\ud83d\\ude00"}]}'
     first, second = wire.models(reply)
@@ -128,11 +132,13 @@ def test_the_last_of_two_equal_keys_counts() -> None:
         (None, None),
     ],
 )
+@pytest.mark.fault("T4")
 def test_times_of_servers_are_kept_in_utc_whatever_the_year(text: object, read: datetime | None) -> None:
     (running,) = wire.runners(raw({"models": [{"name": "m", "digest": HEX, "expires_at": text}]}))
     assert running.expires_at == read
 
 
+@pytest.mark.fault("T4")
 def test_far_ahead_means_for_ever() -> None:
     now = datetime(2026, 11, 23, tzinfo=UTC)
     assert Running("m", HEX, expires_at=now + timedelta(minutes=5)).remaining(now) == 300
@@ -141,6 +147,7 @@ def test_far_ahead_means_for_ever() -> None:
     assert Running("m", HEX).remaining(now) is None
 
 
+@pytest.mark.fault("S12")
 @pytest.mark.parametrize(
     ("line", "read"),
     [
@@ -177,6 +184,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.fault("S11")
 @given(st.one_of(st.binary(max_size=60), JSON.map(raw), st.fixed_dictionaries({"models": JSON}).map(raw)))
 def test_no_bytes_do_more_than_be_refused(reply: bytes) -> None:
     for read in (wire.models, wire.runners, wire.version, wire.vector, lambda each: wire.read(Progress, each)):

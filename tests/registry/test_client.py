@@ -169,6 +169,7 @@ def test_a_refusal_says_what_and_where(status: int, body: Any, code: Code, words
     assert len(server.asked) == 1
 
 
+@pytest.mark.fault("R10")
 def test_signatures_in_its_words_are_not_repeated() -> None:
     body: dict[str, object] = {"error": "see https://user:secret@cdn.test/blob?X-Amz-Signature=abc"}
     found, _ = ask(always(reply(body, status=403)), tiny)
@@ -194,6 +195,7 @@ def test_a_broken_connection_is_tried_again() -> None:
     assert len(server.asked) == 3
 
 
+@pytest.mark.fault("R3, R4")
 def test_an_overloaded_registry_is_tried_again_with_growing_pauses_and_then_left() -> None:
     time = Time()
     found, server = ask(always(reply("busy", status=503)), tiny, time=time, first=0.5)
@@ -272,6 +274,7 @@ def test_a_registry_that_nobody_serves_is_asked_a_few_times_for_all_models() -> 
     assert "is asked no more in this run: no connection" in unpublished(found[-1]).message
 
 
+@pytest.mark.fault("R3, R4")
 def test_a_registry_that_keeps_failing_is_left_alone_and_others_are_not() -> None:
     async def run() -> tuple[int, Served]:
         broken, sound = always(reply("", status=500)), always(reply(MANIFEST))
@@ -289,6 +292,7 @@ def test_a_registry_that_keeps_failing_is_left_alone_and_others_are_not() -> Non
     assert isinstance(found, Published)
 
 
+@pytest.mark.fault("R3, R4")
 def test_an_outage_is_not_met_with_a_request_for_each_model() -> None:
     async def many(asking: Registries, _server: Server) -> list[Served]:
         names = [ModelName.parse(f"reg.test/team/m{number}") for number in range(200)]
@@ -318,6 +322,7 @@ def test_a_question_has_an_end_whatever_its_parts_take() -> None:
     assert "no answer within 0.1s in all" in unpublished(found).message
 
 
+@pytest.mark.fault("R8")
 def test_only_registries_of_the_inventory_are_asked_where_it_names_any() -> None:
     async def stranger(asking: Registries, _server: Server) -> Served:
         return await asking.served(ModelName.parse("other.test/team/tiny"))
