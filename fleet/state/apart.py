@@ -34,11 +34,13 @@ class Apart(Opened):
     what = ""
     """What the rows are, for notes."""
     tables: tuple[Table, ...] = ()
+    durable = True
+    """Whether what is written must outlive the machine, and not this process alone."""
 
     def __init__(self, folder: str, name: str) -> None:
         from fleet.state.database import Database  # noqa: PLC0415  # the library is loaded by what remembers alone
 
-        self._database = Database(Path(folder))
+        self._database = Database(Path(folder), durable=self.durable)
         self._name = name
         self._notes: dict[str, None] = {}
         self._unsound: set[tuple[str, Value]] = set()

@@ -40,6 +40,8 @@ class Leases(Apart):
 
     what = "what fleet knows of who changes a host"
     tables = (_LEASES,)
+    durable = False
+    """A machine that lost its power works on no host any more."""
 
     def take(self, url: str, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Takes or renews it. Gives another fleet's lease that still holds; then nothing is taken.
@@ -61,6 +63,14 @@ class Leases(Apart):
     def give_back(self, url: str) -> None:
         """Ends this fleet's lease, if it has it. Raises `StateError`."""
         self._write(lambda connection: self._drop(connection, _LEASES, (url,)))
+
+    def give_back_all(self) -> None:
+        """Ends what a killed run of this fleet left; to be called by who has the fleet's lock. Raises `StateError`."""
+        select = "SELECT url FROM leases WHERE fleet = ?"
+        nothing: list[tuple[str]] = []
+        left = self._read(lambda connection: connection.execute(select, (self._name,)).fetchall(), nothing)
+        if left:
+            self._write(lambda connection: [self._drop(connection, _LEASES, url) for url in left])
 
     def _there(self, connection: sqlite3.Connection, url: str) -> Lease | None:
         select = "SELECT fleet, url, holder, since, until FROM leases WHERE url = ?"

@@ -18,6 +18,7 @@ from typing import Self
 from fleet.codes import Code
 from fleet.errors import LockError
 from fleet.state.folder import StateError, file_name, private_folder
+from fleet.state.mounts import unlocked_mount
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
@@ -30,12 +31,20 @@ class RunLock:
     """Held as a context. Waits `timeout` seconds for another run to end, then raises `LockError` naming it."""
 
     def __init__(
-        self, folder: str, name: str, timeout: float = 0.0, flock: Callable[[int, int], None] = fcntl.flock
+        self,
+        folder: str,
+        name: str,
+        timeout: float = 0.0,
+        flock: Callable[[int, int], None] = fcntl.flock,
+        unlocked: Callable[[Path], str | None] = unlocked_mount,
     ) -> None:
-        """`flock` is the system's call, which not every file system carries out."""
+        """`flock` is the system's call, which not every file system carries out; `unlocked` tells of those where it holds
+        on one machine alone.
+        """
         self._path = Path(folder) / f"{file_name(name)}.lock"
         self._timeout = timeout
         self._flock = flock
+        self._unlocked = unlocked
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -48,6 +57,7 @@ class RunLock:
             raise self._unusable("cannot be opened", error) from error
         try:
             self._take(descriptor)
+            self._prove()
         except BaseException:
             os.close(descriptor)
             raise
@@ -86,6 +96,30 @@ class RunLock:
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(told).encode(), 0)
+
+    def _prove(self) -> None:
+        """That the lock keeps others out: there are file systems that grant it to everybody. Raises `StateError`."""
+        kind = self._unlocked(self._path.parent)
+        if kind is not None:
+            raise self._keeps_nobody_out(f"on {kind} it is not known to other machines, as this is mounted")
+        try:
+            second = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise self._unusable("cannot be opened", error) from error
+        try:
+            self._flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        finally:
+            os.close(second)
+        raise self._keeps_nobody_out("the file system granted it twice")
+
+    def _keeps_nobody_out(self, why: str) -> StateError:
+        return StateError(
+            f"the lock keeps nobody out: {why}: {self._path}",
+            code=Code.STATE_UNUSABLE,
+            hint="name a folder on a local disk by `state_dir`, or mount this one with locks that work",
+        )
 
     def _unusable(self, what: str, error: OSError) -> StateError:
         return StateError(

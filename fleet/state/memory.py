@@ -121,9 +121,14 @@ class Memory(Opened):
     def begin(self, host: HostName, url: str, model: ModelName, begun: Begun) -> None:
         """Before the request that may change what the name holds: a killed run must not forget what the host may be at.
 
-        What is recorded already stays: what the name held before the first of several tries counts.
+        What the name held before the first of several tries counts.
         """
-        self._on_host(host, url, lambda h: replace(h, begun={model: begun, **h.begun}))
+
+        def changed(known: HostRemembered) -> HostRemembered:
+            first = known.begun.get(model, begun)
+            return replace(known, begun={**known.begun, model: replace(begun, former=first.former)})
+
+        self._on_host(host, url, changed)
 
     def end(self, host: HostName, model: ModelName) -> None:
         """Once a look has shown what came of it, or that nothing will."""

@@ -41,3 +41,5 @@ class Remembered:
     hosts: Mapping[HostName, HostRemembered] = field(default_factory=dict)
     pushed: Mapping[ModelName, Pushed] = field(default_factory=dict)
     """What was published, by model: one host does it for all."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Which manifests speak for the fleet, by scope: those of the first pass, until a person accepts others."""

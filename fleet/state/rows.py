@@ -37,6 +37,7 @@ _OF_HOST = ("host", "model")
 
 TABLES = (
     Table("sizes", ("scope",), ("place", "items")),
+    Table("sources", ("scope",), ("told",)),
     Table("pushed", ("model",), ("spelled", "host", "digest", "published", "fingerprint", "at")),
     Table("hosts", ("host",), ("url", "listed")),
     Table("loaded", _OF_HOST, ("spelled", "options")),
@@ -76,12 +77,13 @@ def sealed(total: int) -> int:
 
 def host_of(key: Key) -> str:
     """The host whose row it is, or `FLEET`."""
-    return FLEET if key[0] in {"sizes", "pushed"} else key[1]
+    return FLEET if key[0] in {"sizes", "sources", "pushed"} else key[1]
 
 
 def rows_of_fleet(remembered: Remembered) -> Rows:
     """What belongs to no host."""
     rows: Rows = {("sizes", scope): (place, items) for place, (scope, items) in enumerate(remembered.items.items())}
+    rows.update((("sources", scope), (told,)) for scope, told in remembered.sources.items())
     for model, pushed in remembered.pushed.items():
         rows["pushed", model.key] = (
             str(model),
@@ -133,10 +135,13 @@ def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
 def remembered_of(rows: Mapping[str, Rows]) -> Remembered:
     """Of rows by `host_of`. Raises `ValueError` or `TypeError` for what no fleet wrote."""
     sizes: list[tuple[int, str, int]] = []
+    sources: dict[str, str] = {}
     pushed: dict[ModelName, Pushed] = {}
     for key, cells in rows.get(FLEET, {}).items():
         if key[0] == "sizes":
             sizes.append((number_of(cells[0]), key[1], number_of(cells[1])))
+        elif key[0] == "sources":
+            sources[key[1]] = text_of(cells[0])
         else:
             spelled, host, digest, published, fingerprint, at = map(text_of, cells)
             pushed[_model(key, spelled)] = Pushed(
@@ -146,6 +151,7 @@ def remembered_of(rows: Mapping[str, Rows]) -> Remembered:
         {scope: items for _, scope, items in sorted(sizes)},
         {HostName.parse(name): _host(of_host) for name, of_host in rows.items() if name != FLEET},
         pushed,
+        sources,
     )
 
 

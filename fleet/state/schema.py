@@ -120,6 +120,11 @@ STEPS: tuple[Step, ...] = (
             PRIMARY KEY (fleet, host, model),
             FOREIGN KEY (fleet, host) REFERENCES hosts DEFERRABLE INITIALLY DEFERRED
         ) WITHOUT ROWID""",
+        # Which manifests speak for the fleet, by the scope of passes that can be compared.
+        """CREATE TABLE sources (
+            fleet TEXT NOT NULL, scope TEXT NOT NULL, told TEXT NOT NULL,
+            PRIMARY KEY (fleet, scope)
+        ) WITHOUT ROWID""",
         # Who changes the host at an address, over all fleets of this file. A row apart, with a sum of its own.
         """CREATE TABLE leases (
             fleet TEXT NOT NULL, url TEXT NOT NULL, holder TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,

@@ -26,7 +26,7 @@ def mark(connection: sqlite3.Connection, fleet: str) -> Mark | None:
     found = connection.execute("SELECT writes, seal FROM fleets WHERE fleet = ?", (fleet,)).fetchone()
     if found is not None:
         return Mark(*found)
-    for table in ("sizes", "pushed", "hosts"):
+    for table in ("sizes", "sources", "pushed", "hosts"):
         if connection.execute(f"SELECT 1 FROM {table} WHERE fleet = ?", (fleet,)).fetchone():  # noqa: S608  # constants
             raise Damaged("rows are there without what they belong to")
     return None

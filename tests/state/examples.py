@@ -52,4 +52,5 @@ FULL = Remembered(
         BETA: HostRemembered("http://beta"),
     },
     {CHAT: PUBLISHED},
+    {"[null,[]]": '["inventory.yaml","m\u00f6dels"]'},
 )

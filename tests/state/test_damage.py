@@ -58,6 +58,7 @@ def read_right_or_said(path: Path, *, then_write: bool = True) -> bool:
     return right
 
 
+@pytest.mark.fault("K7")
 def test_a_flipped_bit(path: Path) -> None:
     whole = path.read_bytes()
     random = Random(whole)
@@ -70,6 +71,7 @@ def test_a_flipped_bit(path: Path) -> None:
     assert 0 < right < SAMPLES
 
 
+@pytest.mark.fault("K7")
 def test_a_file_cut_short_or_with_a_page_of_nothing(path: Path) -> None:
     whole = path.read_bytes()
     for start in range(0, len(whole), 4096):

@@ -135,6 +135,7 @@ def test_of_two_that_meet_the_same_damage_the_second_spares_what_the_first_began
     assert len([name for name in names(tmp_path) if name[-4:] not in {"-wal", "-shm"}]) == 2
 
 
+@pytest.mark.fault("K18")
 def test_what_a_killed_run_left_half_made_is_swept_out(tmp_path: Path) -> None:
     for left in (".fleet.db.abc", ".fleet.db.version-1-x.abc", ".other", "fleet.lock"):
         (tmp_path / left).write_bytes(b"x")
@@ -142,6 +143,7 @@ def test_what_a_killed_run_left_half_made_is_swept_out(tmp_path: Path) -> None:
     assert names(tmp_path) == [".other", "fleet.db", "fleet.lock"]
 
 
+@pytest.mark.fault("K14")
 def test_an_older_file_is_brought_forward_and_kept_beside(tmp_path: Path) -> None:
     path = begun(tmp_path)
     database = Database(tmp_path, steps=NEXT)
@@ -160,6 +162,8 @@ def test_an_older_file_is_brought_forward_and_kept_beside(tmp_path: Path) -> Non
     assert known(tmp_path) == FULL
 
 
+@pytest.mark.fault("K14")
+@pytest.mark.fault("K7")
 def test_a_newer_file_is_left_as_it_is(tmp_path: Path) -> None:
     path = begun(tmp_path)
     newer = Database(tmp_path, steps=NEXT)
@@ -176,6 +180,7 @@ def test_a_newer_file_is_left_as_it_is(tmp_path: Path) -> None:
     assert (path.read_bytes(), names(tmp_path)) == before
 
 
+@pytest.mark.fault("K14")
 def test_a_run_at_work_while_fleet_is_upgraded_writes_nothing_more(tmp_path: Path) -> None:
     with Memory(str(tmp_path), "fleet") as memory:
         memory.record(FULL)
@@ -188,6 +193,7 @@ def test_a_run_at_work_while_fleet_is_upgraded_writes_nothing_more(tmp_path: Pat
         assert memory.notes == ()
 
 
+@pytest.mark.fault("K14")
 def test_a_step_that_fails_leaves_the_former_schema_whole(tmp_path: Path) -> None:
     begun(tmp_path)
     broken = Database(tmp_path, steps=(*STEPS, ("ALTER TABLE hosts ADD COLUMN seen TEXT", "UPDATE nowhere SET a = 1")))
@@ -222,6 +228,7 @@ memory.keep_evidence(ALPHA, URL, ModelName.parse("last:1"), MADE)
 """
 
 
+@pytest.mark.fault("K6")
 def test_a_full_disk_is_said_and_costs_nothing_that_was_recorded(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FILLING, str(tmp_path)],

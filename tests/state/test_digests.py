@@ -34,6 +34,7 @@ def test_what_was_put_is_found_by_the_next_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["device", "inode", "size", "mtime_ns", "ctime_ns"])
+@pytest.mark.fault("T6", "U14")
 def test_a_file_that_differs_in_anything_is_not_known(field: str, tmp_path: Path) -> None:
     other = replace(STAMP, **{field: 12})
     with Digests(str(tmp_path)) as cache:
@@ -46,6 +47,7 @@ def test_a_file_that_differs_in_anything_is_not_known(field: str, tmp_path: Path
         assert cache.get(STAMP) == (None if same_file else digest(1)), "a former version never comes back"
 
 
+@pytest.mark.fault("T6")
 def test_a_file_that_may_still_change_under_its_stamp_is_not_kept(tmp_path: Path) -> None:
     now = time.time_ns()
     second = now // 10**9 * 10**9

@@ -39,6 +39,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
 @pytest.mark.parametrize("what", ["state", "state/fleet.db"])
+@pytest.mark.fault("K8")
 def test_what_others_may_write_to_is_not_used(what: str, mode: int, tmp_path: Path) -> None:
     begun(tmp_path / "state")
     (tmp_path / what).chmod(mode)
@@ -53,6 +54,7 @@ def test_what_others_may_write_to_is_not_used(what: str, mode: int, tmp_path: Pa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("what", ["state", "state/fleet.db"])
+@pytest.mark.fault("K8")
 def test_what_belongs_to_another_user_is_not_used(what: str, tmp_path: Path) -> None:
     begun(tmp_path / "state")
     os.chown(tmp_path / what, 12345, 12345)
@@ -61,6 +63,7 @@ def test_what_belongs_to_another_user_is_not_used(what: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("what", ["state", "state/fleet.db"])
+@pytest.mark.fault("K8")
 def test_a_link_is_not_followed(what: str, tmp_path: Path) -> None:
     begun(tmp_path / "state")
     (tmp_path / what).rename(tmp_path / "moved")
@@ -72,6 +75,7 @@ def test_a_link_is_not_followed(what: str, tmp_path: Path) -> None:
             assert str(tmp_path / "moved") in (fault.value.hint or "")
 
 
+@pytest.mark.fault("K8")
 def test_a_file_that_others_may_read_is_made_private_again(tmp_path: Path) -> None:
     path = begun(tmp_path)
     path.chmod(0o644)

@@ -42,3 +42,18 @@ def test_a_fleet_renews_its_own_lease_and_keeps_its_begin(tmp_path: Path) -> Non
         held = two.take(URL, "process 8", NOON + 2 * MINUTE, NOON + 4 * MINUTE)
         assert held is not None
         assert (held.holder, held.since) == ("process 9", NOON)
+
+
+def test_what_a_killed_run_left_is_given_back_at_the_next_start_and_nobody_elses(tmp_path: Path) -> None:
+    with Leases(str(tmp_path), "one") as one, Leases(str(tmp_path), "two") as two:
+        one.take(URL, "process 7", NOON, NOON + MINUTE)
+        two.take("http://beta:11434", "process 8", NOON, NOON + MINUTE)
+        one.give_back_all()
+        assert two.take(URL, "process 8", NOON, NOON + MINUTE) is None
+        assert one.take("http://beta:11434", "process 9", NOON, NOON + MINUTE) is not None
+
+
+def test_giving_back_makes_nothing_where_nothing_is(tmp_path: Path) -> None:
+    with Leases(str(tmp_path), "one") as one:
+        one.give_back_all()
+    assert not list(tmp_path.iterdir())
