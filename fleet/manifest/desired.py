@@ -12,7 +12,7 @@ from fleet.manifest.address import comparable
 from fleet.manifest.chains import check_chains
 from fleet.manifest.faults import Fault, Faults, ManifestErrors, TooManyFaults
 from fleet.manifest.fingerprint import fingerprint
-from fleet.manifest.inventory import NamePattern, Place
+from fleet.manifest.inventory import NamePattern, Place, Prune
 from fleet.manifest.item import AbsentItem, Desired, HostDesired, Item
 from fleet.manifest.items import Making
 from fleet.manifest.reach import Hosts, Reach, members
@@ -66,7 +66,7 @@ def _work_out(loaded: Loaded, faults: Faults) -> dict[HostName, HostDesired]:
             else:
                 for number in members(hosts):
                     absent[number].append(item)
-    hosts_desired = _shared(reach, items, absent, faults)
+    hosts_desired = _shared(reach, items, absent, loaded.policy.prune, faults)
     _same_address(hosts_desired, faults)
     if loaded.self_name is not None:
         return {loaded.self_name: hosts_desired[loaded.self_name]}
@@ -116,7 +116,7 @@ def _content(item: Item | AbsentItem) -> Item | AbsentItem:
 
 
 def _shared(
-    reach: Reach, items: list[list[Item]], absent: list[list[AbsentItem]], faults: Faults
+    reach: Reach, items: list[list[Item]], absent: list[list[AbsentItem]], prune: Prune, faults: Faults
 ) -> dict[HostName, HostDesired]:
     """One tuple for all hosts with the same items, whose chains are then followed once."""
     known: dict[tuple[int, ...], tuple[tuple[Item, ...], tuple[AbsentItem, ...]]] = {}
@@ -127,7 +127,7 @@ def _shared(
         if both is None:
             both = known[key] = (tuple(wanted), tuple(sorted(gone, key=_by_pattern)))
             check_chains(host.name, both[0], both[1], faults)
-        found[host.name] = HostDesired(host, *both)
+        found[host.name] = HostDesired(host, *both, prune)
     return found
 
 

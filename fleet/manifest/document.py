@@ -42,7 +42,7 @@ INVENTORY_KEYS: Final = (NAME, HOSTS, GROUPS, REGISTRIES, POLICY, FILE_ROOTS)
 """What an inventory of its own keeps out of manifests."""
 
 _ELSEWHERE: Final = {
-    "prune": "`prune` belongs under `policy`, where only `never` is supported yet",
+    "prune": "`prune` belongs under `policy`",
     "lock": LOCK_FILE,
     "lockfile": LOCK_FILE,
     **{name: f"`{name}` belongs under `policy`" for name in ("update", "protect", "max_deletes")},

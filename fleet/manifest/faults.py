@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ MOST_FAULTS = 1000
 """Reading ends here: a file of another kind could give one for each of its lines."""
 
 _SHOWN = 60
+_PASSWORD = re.compile(r"(?P<before>://(?:[^\s/@:]*:)?|:)(?!//)[^\s/@:`\"']+@(?!sha256:)")
+"""What stands before the `@` of an address, where no credential belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Faults:
         self.found: list[Fault] = []
 
     def add(self, place: Place, path: str, text: str, hint: str | None = None) -> None:
-        self.found.append(Fault(place, path, text, hint))
+        self.found.append(Fault(place, _safe(path), _safe(text), hint and _safe(hint)))
         if len(self.found) >= MOST_FAULTS:
             self.found.append(Fault(place, "", f"reading ended here, after {MOST_FAULTS} faults"))
             raise TooManyFaults
@@ -70,13 +73,27 @@ def _order(fault: Fault) -> tuple[Place, str, str]:
 
 def shown(text: str) -> str:
     """A text from a file as messages show it: on one line, without control characters, not too long."""
-    short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    if short.isprintable():
-        return short
+    text = without_password(text)
+    return _printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def _safe(text: str) -> str:
+    """A message as it may be shown: what others wrote is in it, not always by way of `shown`."""
+    return _printable(without_password(text))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in short
+        for letter in text
     )
+
+
+def without_password(text: str) -> str:
+    """The text, without what stands before the `@` of an address."""
+    return _PASSWORD.sub(r"\g<before>…@", text) if "@" in text else text
 
 
 def quoted(text: str) -> str:

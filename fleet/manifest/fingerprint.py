@@ -16,7 +16,7 @@ from fleet.manifest.inventory import Host, Policy, Registry
 from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, Item, Pull, Source
 from fleet.weights.local import LocalFile
 
-_FORMAT = 3
+_FORMAT = 4
 """Raised when the same state would give another digest than before."""
 
 
@@ -49,7 +49,8 @@ def _once(known: dict[int, Any], item: Item | AbsentItem) -> str:
 def _host(host: Host) -> list[Any]:
     capacity = host.capacity
     holds = [capacity.disk, capacity.vram, capacity.loaded]
-    return [comparable(host.url), host.suspended is not None, holds, host.ephemeral]
+    marked = [] if host.marker is None else [host.marker.key]
+    return [comparable(host.url), host.suspended is not None, holds, host.ephemeral, *marked]
 
 
 def _item(item: Item) -> list[Any]:
@@ -102,7 +103,8 @@ def _files(files: tuple[LocalFile, ...]) -> list[list[Any]]:
 
 
 def _policy(policy: Policy) -> list[Any]:
-    return [policy.update.value, sorted(pattern.text.lower() for pattern in policy.protect), policy.max_deletes]
+    protect = sorted(pattern.text.lower() for pattern in policy.protect)
+    return [policy.update.value, protect, policy.max_deletes, policy.prune.value]
 
 
 def _registries(registries: Mapping[str, Registry] | None) -> Any:

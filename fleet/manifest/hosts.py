@@ -21,6 +21,7 @@ from fleet.manifest.inventory_format import (
     IN_GROUP,
     LABELS,
     LOADED,
+    MARKER,
     SUSPEND,
     TLS,
     URL,
@@ -125,6 +126,7 @@ def _host(
         capacity=Capacity(_within(parts, DISK), _within(parts, VRAM), _within(parts, LOADED)),
         suspended=_suspended(parts),
         ephemeral=(_first(parts, EPHEMERAL) or (False, ""))[0],
+        marker=part.fields[MARKER],
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fleet.names import HostName
+from fleet.names import HostName, ModelName
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,6 +77,8 @@ class Host:
     """Why it is only observed; the empty string where no reason was given, nothing where it is in service."""
     ephemeral: bool = False
     """Whether it may rightly lose all its models between two passes."""
+    marker: ModelName | None = None
+    """The model that only this machine lists: one that does not is another machine, and not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,14 @@ class Update(StrEnum):
     ALWAYS = "always"
 
 
+class Prune(StrEnum):
+    """Which models go that nobody declares: none, those that fleet put there and nobody changed since, or all."""
+
+    NEVER = "never"
+    OWNED = "owned"
+    UNDECLARED = "undeclared"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     protect: tuple[NamePattern, ...] = ()
@@ -116,3 +126,4 @@ class Policy:
     """Per host and pass."""
     update: Update = Update.MISSING
     """What a pull without `update` of its own follows."""
+    prune: Prune = Prune.NEVER

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from fleet.manifest.address import check_template, registry_url
-from fleet.manifest.inventory import Auth, NamePattern, Secret, Tls, Update
+from fleet.manifest.inventory import Auth, NamePattern, Prune, Secret, Tls, Update
 from fleet.manifest.ranges import MOST_HOSTS
 from fleet.manifest.record import Fields, Key, ListOf, MapOf, OrEmpty, Record, ScalarOr
 from fleet.manifest.shape import Choice, Flag, JsonSchema, Parsed, Reader, Shape, Text, Whole
-from fleet.manifest.tree import Node
+from fleet.manifest.tree import Node, Scalar
 from fleet.manifest.words import (
     GROUP,
     HEADER,
     LABEL_VALUE,
+    MODEL,
     PATTERN,
     SIZE,
     VARIABLE,
@@ -49,6 +50,9 @@ class _Auth(Shape[Auth]):
     record = Record(BEARER_FILE, BEARER_ENV, BASIC, OWN_HEADER)
 
     def read(self, node: Node, path: str, reader: Reader) -> Auth:
+        if isinstance(node, Scalar) and not node.null:
+            # What was written here may be the secret itself: it is not repeated.
+            raise reader.wrong(node.mark, path, "wants a map that says where the secret is, as `bearer_file: PATH`")
         fields = self.record.read(node, path, reader)
         basic, header = fields[BASIC], fields[OWN_HEADER]
         bearer = fields[BEARER_FILE] is not None or fields[BEARER_ENV] is not None
@@ -89,10 +93,11 @@ TLS: Final = Key("tls", Record(*TLS_KEYS), "Whom to trust, and our own certifica
 CAPACITY: Final = Key("capacity", Record(DISK, VRAM, LOADED), "What the host can hold.")
 SUSPEND: Final = Key("suspend", Suspension(), "`true` or a reason: the host is observed and shown, never changed.")
 EPHEMERAL: Final = Key("ephemeral", Flag(), "The host may rightly lose all its models between two passes.")
+MARKER: Final = Key("marker", MODEL, "A model that this machine alone lists; a machine without it is not changed.")
 IN_GROUP: Final = Key("group", GROUP, "The group whose settings hold where the host says nothing else.")
 
 _SHARED: Final = (URL, LABELS, AUTH, TLS, CAPACITY, SUSPEND, EPHEMERAL)
-HOST: Final = Record(*_SHARED, IN_GROUP)
+HOST: Final = Record(*_SHARED, MARKER, IN_GROUP)
 HOSTS: Final = Key(
     "hosts",
     MapOf(ScalarOr(ADDRESS, HOST), host_key, most=MOST_HOSTS, salvage=True),
@@ -120,7 +125,7 @@ REGISTRIES: Final = Key(
 )
 
 UPDATE: Final = Key("update", Choice(*Update), "When a pulled model that is there counts as current.")
-PRUNE: Final = Key("prune", Choice("never", later=("owned", "undeclared")), "Which models that nobody declares go.")
+PRUNE: Final = Key("prune", Choice(*Prune), "Which models that nobody declares go.")
 PROTECT: Final[Key[tuple[NamePattern, ...]]] = Key("protect", ListOf(PATTERN), "Names that are never deleted.")
 MAX_DELETES: Final = Key("max_deletes", Whole(0), "How many models one host may lose in one pass.")
 _PINS: Final = {

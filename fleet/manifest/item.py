@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleet.manifest.inventory import Host, NamePattern, Place, Policy, Registry, Update
+from fleet.manifest.inventory import Host, NamePattern, Place, Policy, Prune, Registry, Update
 from fleet.names import Digest, HostName, ModelName
 from fleet.weights.local import LocalFile
 
@@ -138,6 +138,8 @@ class HostDesired:
     host: Host
     items: tuple[Item, ...] = ()
     absent: tuple[AbsentItem, ...] = ()
+    prune: Prune = Prune.NEVER
+    """What is asked of models that neither of them names: the same on every host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,17 +72,19 @@ def _restored(document: Mapping[str, Any]) -> Desired:
     items = [_read(row, Item) for row in _rows(document["items"])]
     absent = [_read(row, AbsentItem) for row in _rows(document["absent"])]
     tuples: dict[tuple[int, ...], tuple[Any, ...]] = {}
+    policy: Policy = _read(document["policy"], Policy)
     hosts: dict[HostName, HostDesired] = {}
     for row in _rows(document["hosts"]):
         host, wanted, gone = row
         value: Host = _read(host, Host)
-        hosts[value.name] = HostDesired(value, _chosen(items, wanted, tuples, 0), _chosen(absent, gone, tuples, 1))
+        both = _chosen(items, wanted, tuples, 0), _chosen(absent, gone, tuples, 1)
+        hosts[value.name] = HostDesired(value, *both, policy.prune)
     if len(hosts) != len(document["hosts"]):
         raise _Other("it has a host twice")
     return Desired(
         name=_read(document["name"], str),
         hosts=hosts,
-        policy=_read(document["policy"], Policy),
+        policy=policy,
         registries=_read(document["registries"], Mapping[str, Registry] | None),
     )
 

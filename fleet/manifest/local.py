@@ -50,7 +50,7 @@ def with_digests(desired: Desired, digest_of: Callable[[LocalFile], Digest]) -> 
     for name, wanted in desired.hosts.items():
         if id(wanted.items) not in tuples:
             tuples[id(wanted.items)] = tuple(items[id(item)] for item in wanted.items)
-        hosts[name] = HostDesired(wanted.host, tuples[id(wanted.items)], wanted.absent)
+        hosts[name] = replace(wanted, items=tuples[id(wanted.items)])
     return replace(desired, hosts=hosts)
 
 

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 from fleet.manifest.document import NAME, Document
 from fleet.manifest.faults import Faults
-from fleet.manifest.inventory import NamePattern, Policy, Registry, Update
+from fleet.manifest.inventory import NamePattern, Policy, Prune, Registry, Update
 from fleet.manifest.inventory_format import (
     INSECURE,
     MAX_DELETES,
     MIRROR,
     POLICY,
     PROTECT,
+    PRUNE,
     REGISTRIES,
     REGISTRY_URL,
     UPDATE,
@@ -33,12 +34,14 @@ def merge_policy(documents: Sequence[Document], faults: Faults) -> Policy:
     protect = {pattern.text.lower(): pattern for part in parts for pattern in part[PROTECT] or ()}
     most = _agreed(parts, MAX_DELETES, f"{POLICY.name}.{MAX_DELETES.name}", faults)
     update = _agreed(parts, UPDATE, f"{POLICY.name}.{UPDATE.name}", faults)
+    prune = _agreed(parts, PRUNE, f"{POLICY.name}.{PRUNE.name}", faults)
     patterns: tuple[NamePattern, ...] = tuple(pattern for _, pattern in sorted(protect.items()))
     unsaid = Policy()
     return Policy(
         protect=patterns,
         max_deletes=unsaid.max_deletes if most is None else most,
         update=unsaid.update if update is None else Update(update),
+        prune=unsaid.prune if prune is None else Prune(prune),
     )
 
 

@@ -58,7 +58,7 @@ _ELSEWHERE: Final = {
     "pin": "`pin` belongs under `pull`",
     "digest": "a digest is pinned by `pin` under `pull`",
     "update": "`update` belongs under `pull`",
-    "prune": "`prune` belongs under `policy`, where only `never` is supported yet",
+    "prune": "`prune` belongs under `policy`",
     "lock": "a pull follows the lock file by `pull: {update: locked}`",
     **{name: f"`{name}` belongs under `create`" for name in CREATE.keys},
     **{name: f"`{name}` belongs under `warm`" for name in _WARM.keys},

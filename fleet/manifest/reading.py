@@ -13,6 +13,7 @@ import yaml
 from fleet.manifest.builder import HARMLESS, Builder, Unreadable
 from fleet.manifest.faults import Faults
 from fleet.manifest.inventory import Place
+from fleet.manifest.secrets import HINT, credential_in
 from fleet.manifest.tree import Node, Scalar, place_of
 
 # Refused by YAML wherever they stand; told here with their place.
@@ -87,6 +88,12 @@ def _checked(content: bytes, file: str, faults: Faults) -> bytes | None:
         faults.add(Place(file, 1, 1), "", "the file is in UTF-16; only UTF-8 is read", "save it as UTF-8")
         return None
     content = content.removeprefix(b"\xef\xbb\xbf")
+    if found := credential_in(content):
+        before = content[: found[0]].decode(errors="replace")
+        faults.add(
+            _after(before, file), "", f"this looks like {found[1]}: a secret is never written in this file", HINT
+        )
+        return None
     if not content.translate(None, HARMLESS):
         return content
     try:

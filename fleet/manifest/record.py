@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from fleet.manifest.faults import Misread, nearest, quoted, shown
 from fleet.manifest.inventory import Place
+from fleet.manifest.secrets import HINT, is_secret_key
 from fleet.manifest.shape import JsonSchema, Reader, Shape, Wrong
 from fleet.manifest.tree import Mapping, Node, Scalar, Sequence
 from fleet.names import InvalidName
@@ -110,6 +111,8 @@ class Record(Shape[Fields]):
         return Fields(reader.place(node.mark), given)
 
     def _unknown(self, name: str) -> tuple[str, str | None]:
+        if is_secret_key(name):
+            return "a secret is never written in this file", HINT
         if name in self.later:
             return "this is not supported yet", None
         if name in self.reserved:

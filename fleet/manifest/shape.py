@@ -120,19 +120,16 @@ class _Within:
 
 
 class Choice(Shape[str]):
-    """One of a few words; `later` are words that fleet knows and cannot do yet."""
+    """One of a few words."""
 
-    def __init__(self, *words: str, later: tuple[str, ...] = ()) -> None:
+    def __init__(self, *words: str) -> None:
         self.words = words
-        self.later = later
         self.wants = " or ".join(f"`{word}`" for word in words)
 
     def read(self, node: Node, path: str, reader: Reader) -> str:
         scalar = self.scalar(node, path, reader)
         if scalar.text in self.words:
             return scalar.text
-        if scalar.text in self.later:
-            raise reader.wrong(scalar.mark, path, f"{quoted(scalar.text)} is not supported yet")
         hint = nearest(scalar.text, self.words)
         raise reader.wrong(scalar.mark, path, f"wants {self.wants}, not {quoted(scalar.text)}", hint)
 

@@ -8,6 +8,7 @@ from fleet.manifest.faults import Misread, quoted
 from fleet.manifest.glob import is_glob
 from fleet.manifest.pattern import RESERVED, parse_pattern
 from fleet.manifest.ranges import expand, extent, placeholders
+from fleet.manifest.secrets import HINT, is_secret_key, looks_random
 from fleet.manifest.selector import RESERVED_KEYS, Selector
 from fleet.manifest.shape import Parsed, Reader, Shape, Text
 from fleet.manifest.tree import Node
@@ -59,10 +60,14 @@ def host_names(text: str) -> list[HostName]:
 def label_key(text: str) -> str:
     if text in RESERVED_KEYS:
         raise Misread(f"{quoted(text)} cannot be a label, since selectors ask for it in another sense")
+    if is_secret_key(text):
+        raise Misread("a label holds no secret: it is shown, and sent to metrics", hint=HINT)
     return _checked(_LABEL_KEY, text, "label")
 
 
 def label_value(text: str) -> str:
+    if looks_random(text):
+        raise Misread("this looks like a secret, and a label holds none: it is shown, and sent to metrics", hint=HINT)
     return _checked(_LABEL_VALUE, text, "label value")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from fleet.manifest.inventory import Update
-from fleet.manifest.item import Alias, Check, Create, Desired, HostDesired, Item, Pull, Warm
+from fleet.manifest.item import Alias, Check, Create, Desired, HostDesired, Item, Message, Pull, Warm
 from tests.weights import making
 
 FOLDER = Path(__file__).parent.parent / "cases" / "manifest"
@@ -131,8 +131,12 @@ def _create(create: Create) -> list[str]:
     return words + [f"{key}={value!r}" for key, value in create.parameters.items()]
 
 
+def _said(message: Message) -> str:
+    return message.content if message.role == "user" else f"{message.role}: {message.content}"
+
+
 def _check(check: Check) -> str:
-    asked = check.prompt or check.embed or " / ".join(message.content for message in check.chat)
+    asked = check.prompt or check.embed or " / ".join(map(_said, check.chat))
     values = {
         "expect": check.expect,
         "json": check.json or None,

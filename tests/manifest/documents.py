@@ -84,6 +84,7 @@ HOST = st.fixed_dictionaries(
         ),
         "suspend": st.booleans() | st.just("in repair"),
         "ephemeral": st.booleans(),
+        "marker": st.just("marker/a"),
     },
 )
 INVENTORIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -99,7 +100,7 @@ INVENTORIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             optional={
                 "max_deletes": st.integers(0, 9),
                 "protect": st.just(["keep/*"]),
-                "prune": st.just("never"),
+                "prune": st.sampled_from(["never", "owned", "undeclared"]),
                 "update": st.sampled_from(["missing", "locked", "always"]),
             },
         ),

@@ -42,6 +42,7 @@ def test_one_spelling_for_one_server(text: str, same: str) -> None:
     assert check_address(text) == text
 
 
+@pytest.mark.fault("D19")
 @pytest.mark.parametrize(
     "text", ["http://u:p@x", "u@x", "ftp://x", "http://x?y", "http://x/#y", "a b", "http://x\ny", "http://[x]/", "a|b"]
 )
@@ -69,6 +70,7 @@ def test_what_no_client_would_connect_to_is_no_address(text: str) -> None:
     assert comparable(text) == comparable(endpoint.url)
 
 
+@pytest.mark.fault("D19")
 @STEADY
 @given(st.text("abc:/@?#.", max_size=20), st.text("secr3t", min_size=6, max_size=10))
 def test_no_message_ever_holds_a_password(before: str, password: str) -> None:

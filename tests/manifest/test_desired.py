@@ -153,6 +153,7 @@ def test_a_thousand_hosts_are_worked_out_in_far_less_than_a_second() -> None:
         ("  old:", "  older:"),
         ("policy:", "registries: {registry.ollama.ai: }\npolicy:"),
         ("max_deletes: 7", "max_deletes: 7, update: always"),
+        ("max_deletes: 7", "max_deletes: 7, prune: owned"),
         ("loaded: 3", "loaded: 3, disk: 1TB"),
         ("  n:", "  n: {pull: {update: locked}}"),
         ("  n:", f"  n: {{pull: {{pin: {'ab' * 32}}}}}"),

@@ -75,6 +75,7 @@ def test_a_file_that_comes_up_twice_is_read_once(tmp_path: Path) -> None:
     assert names(load(["all", "all/a.yaml", "./all"], folder=str(tmp_path))) == ["m:latest"]
 
 
+@pytest.mark.fault("D1", "D6")
 def test_each_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     write(tmp_path / "nothing.yaml", "")
@@ -104,6 +105,7 @@ def test_special_files_in_a_folder_do_not_stop_the_others(tmp_path: Path) -> Non
         ]
 
 
+@pytest.mark.fault("D19", "U6")
 def test_links_lead_about_inside_a_folder_and_never_out(tmp_path: Path) -> None:
     write(tmp_path / "outside.yaml", ONE % "secret")
     write(tmp_path / "all" / "..data" / "real.yaml", ONE % "inside")
@@ -117,6 +119,7 @@ def test_links_lead_about_inside_a_folder_and_never_out(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault("D6")
 def test_an_unreadable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "all" / "locked").mkdir(parents=True)
     write(tmp_path / "all" / "a.yaml", ONE % "a")
@@ -134,6 +137,7 @@ def test_names_of_files_are_shown_without_control_characters(tmp_path: Path) -> 
     assert faults_of("all", folder=tmp_path)[0].startswith("all/a\\x1b[31m.yaml:1:10: ")
 
 
+@pytest.mark.fault("D16")
 def test_too_large_too_many_too_deep(tmp_path: Path) -> None:
     write(tmp_path / "large.yaml", "# " + "x" * files.MOST_BYTES)
     assert faults_of("large.yaml", folder=tmp_path) == ["large.yaml:1:1: larger than 1 MiB"]
@@ -204,6 +208,7 @@ def test_a_credential_that_is_a_link_to_elsewhere(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault("D16")
 def test_more_entries_than_anybody_has(tmp_path: Path) -> None:
     for part in "ab":
         entries = "".join(f"  {part}{number}:\n" for number in range(MOST_ENTRIES - 1))

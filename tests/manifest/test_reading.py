@@ -34,6 +34,7 @@ def plain(node: Node) -> Plain:
     return {key: plain(value) for key, (_, value) in node.entries.items()}
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("parser", PARSERS)
 def test_strings_stay_strings(parser: Parser) -> None:
     text = "a: 3.10\nb: no\nc: 22:30\nd: 010\ne: 1e3\nf: 2024-08-06\ng: 'x'\nh: \"\\x41\\n\"\ni: |-\n  5\n"
@@ -80,6 +81,7 @@ def test_aliases_stand_for_what_they_name(parser: Parser) -> None:
     assert not faults
 
 
+@pytest.mark.fault("D5")
 @pytest.mark.parametrize("parser", PARSERS)
 def test_a_byte_order_mark_and_crlf_are_taken(parser: Parser) -> None:
     (node,), faults = read(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n", parser)
@@ -87,6 +89,7 @@ def test_a_byte_order_mark_and_crlf_are_taken(parser: Parser) -> None:
     assert not faults
 
 
+@pytest.mark.fault("D5")
 @pytest.mark.parametrize("parser", PARSERS)
 def test_bidi_and_other_letters_are_taken_in_comments_and_texts(parser: Parser) -> None:
     (node,), faults = read("# hidden \u202e here\na: 日本語 é 😀\n", parser)
@@ -129,6 +132,7 @@ FAULTY: dict[str, tuple[str | bytes, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault("D2", "D3", "D5")
 @pytest.mark.parametrize("parser", PARSERS)
 @pytest.mark.parametrize("name", FAULTY)
 def test_what_is_wrong_is_told_with_its_place(name: str, parser: Parser) -> None:
@@ -155,6 +159,7 @@ def test_odd_escapes_and_directives_never_get_through(text: str, parser: Parser)
     assert len(read(text, parser)[1]) >= 1
 
 
+@pytest.mark.fault("D16")
 def test_a_file_of_too_many_nodes_is_left_early() -> None:
     assert read("[" + "a," * 500_000 + "]")[1] == [
         f"f:1:{2 * MOST_NODES - 6}: more than {MOST_NODES:,} nodes in one file"
@@ -169,6 +174,7 @@ def test_reading_ends_after_a_thousand_faults() -> None:
     assert faults.found[-1].text == "reading ended here, after 1000 faults"
 
 
+@pytest.mark.fault("D1")
 def test_all_faults_of_a_file_are_told_at_once() -> None:
     assert len(read('a: !x 1\na: 2\nb: {<<: {}, c: "\\x07"}\n')[1]) == 4
 

@@ -115,7 +115,7 @@ WRONG = [
     "{version: 1, hosts: {a: {url: x, capacity: {loaded: 0}}}}",
     "{version: 1, hosts: {a: {url: x, auth: {bearer: y}}}}",
     "{version: 1, groups: {a: {group: b}}}",
-    "{version: 1, policy: {prune: owned}}",
+    "{version: 1, policy: {prune: all}}",
     "{version: 1, policy: {max_deletes: -1}}",
     "{version: 1, registries: {a: {mirror: [x]}}}",
     "{version: 1, registries: {a: {url: ~}}}",

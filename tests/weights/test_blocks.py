@@ -53,6 +53,7 @@ def test_one_upload_gets_all_bytes(tmp_path: Path, size: int) -> None:
     assert reads.reads == -(-size // SMALL)
 
 
+@pytest.mark.fault("U15")
 def test_uploads_side_by_side_read_once(ten: tuple[LocalFile, bytes]) -> None:
     file, content = ten
     reads = SharedReads(block=SMALL)
@@ -103,6 +104,7 @@ def test_threads_that_run_as_they_like_get_the_right_bytes(tmp_path: Path) -> No
     assert reads.reads >= 401
 
 
+@pytest.mark.fault("U15")
 def test_memory_has_a_bound_whatever_the_sizes(tmp_path: Path) -> None:
     files = []
     for number in range(4):
@@ -147,6 +149,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.fault("U4")
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_last_block_of_a_file_that_changed_is_withheld(tmp_path: Path, change: str) -> None:
     chosen = random.Random(change)
@@ -173,6 +176,7 @@ def test_the_last_block_of_a_file_that_changed_is_withheld(tmp_path: Path, chang
         path.unlink(missing_ok=True)
 
 
+@pytest.mark.fault("U6")
 def test_what_took_the_place_of_a_file_is_not_read(tmp_path: Path) -> None:
     secret, path = tmp_path / "secret", tmp_path / "inside" / "a"
     secret.write_bytes(b"secret")

@@ -208,6 +208,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("U5")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_header_is_a_clear_error(name: str) -> None:
     content, expected = HOSTILE[name]
@@ -225,6 +226,7 @@ def test_a_hostile_header_is_a_clear_error(name: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.fault("U5")
 def test_a_cut_file_is_noticed_wherever_it_was_cut() -> None:
     whole = gguf(LLAMA, WEIGHTS)
     for size in range(0, len(whole) - 128, 5):  # what follows the last tensor's end may be missing

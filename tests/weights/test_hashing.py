@@ -63,6 +63,7 @@ def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     assert digest_of(written(tmp_path / "a", content)) == sha256(content)
 
 
+@pytest.mark.fault("U14")
 def test_each_version_of_a_file_is_hashed_once(tmp_path: Path) -> None:
     cache, told = Remembered(), list[str]()
     a, b = written(tmp_path / "a", b"a"), written(tmp_path / "b", b"b")
@@ -81,6 +82,7 @@ def test_each_version_of_a_file_is_hashed_once(tmp_path: Path) -> None:
         hashed([b], cache, rehash=True)
 
 
+@pytest.mark.fault("U14")
 def test_a_file_written_just_now_is_hashed_anew(tmp_path: Path) -> None:
     cache = Remembered()
     file = written(tmp_path / "a", b"a")
@@ -93,6 +95,7 @@ def test_a_file_written_just_now_is_hashed_anew(tmp_path: Path) -> None:
     assert not cache.asked
 
 
+@pytest.mark.fault("U14")
 def test_times_that_were_set_back_deceive_nobody(tmp_path: Path) -> None:
     cache = Remembered()
     path = tmp_path / "a"
@@ -140,6 +143,7 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
         digest_of(file)
 
 
+@pytest.mark.fault("U4")
 @pytest.mark.parametrize(
     "change",
     [

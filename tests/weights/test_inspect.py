@@ -72,6 +72,7 @@ def test_a_length_that_looks_like_another_format_is_a_length(tmp_path: Path, num
     assert local(tmp_path / "a.safetensors", described(header)).format is Format.SAFETENSORS
 
 
+@pytest.mark.fault("U5")
 @pytest.mark.parametrize(
     ("name", "content", "fault", "hint"),
     [
