@@ -1,4 +1,4 @@
-"""`fleet adopt`: records created models that nothing proves as they are, so that the next change is noticed."""
+"""`fleet adopt`: records declared models as they are: what nothing proves, and whose they are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fleet.names import HostName, ModelName
+    from fleet.reconcile.remembering import Adopted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,8 +20,10 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "adopt",
         "Looks at the hosts, and records every created model that is `unverified` as it is now: from then on a change"
-        " of its inputs, its base or its content is noticed. No host is changed.",
-        epilog="`fleet apply --rebuild-unverified` builds such models anew instead.",
+        " of its inputs, its base or its content is noticed. And takes over every declared model that is there as"
+        " desired: with `policy.prune: owned` it is deleted once nobody declares it any more, as if fleet had put it there."
+        " No host is changed.",
+        epilog="`fleet apply --rebuild-unverified` builds unverified models anew instead.",
     )
     options.sources(parser)
     options.selection(parser)
@@ -41,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fleet.errors import ExitCode
     from fleet.quantities import share
     from fleet.reconcile.remembering import adopt
+    from fleet.reconcile.run import spoken
     from fleet.render.left_alone import unobserved_block
     from fleet.render.words import counted
     from fleet.state.memory import Memory
@@ -49,28 +53,40 @@ def run(arguments: argparse.Namespace) -> int:
     work = work_of(saved_arguments(arguments), settings, arguments).work
     with alone(settings, work.desired.name):
         plan = planned(work, plain_listener(arguments))
-        adopted = adopt(work.desired, plan, Memory(settings.state_dir, work.desired.name), work.fingerprint)
+        with Memory(settings.state_dir, work.desired.name) as memory:
+            adopted = adopt(work.desired, spoken(work), plan, memory, work.fingerprint)
     unseen = len(plan.unobserved) > share(settings.allow_unreachable, len(plan.hosts))
     code = ExitCode.UNOBSERVED if unseen else ExitCode.AS_DESIRED
     if arguments.output == "json":
         data(_document(adopted, [each.host for each in plan.unobserved], code))
         return code
-    lines = [f"{host}: {model}" for host, model in adopted]
+    lines = [f"{host}: {model}: recorded as it is" for host, model in adopted.recorded]
+    lines += [f"{host}: {model}: taken over" for host, model in adopted.taken_over]
     lines += unobserved_block(plan.unobserved, everything=arguments.verbose) if plan.unobserved else []
-    lines.append(f"Recorded as they are: {counted(len(adopted), 'model')}" if adopted else "Nothing is unverified")
+    recorded, taken_over = len(adopted.recorded), len(adopted.taken_over)
+    lines.append(f"Recorded as they are: {counted(recorded, 'model')}" if recorded else "Nothing is unverified")
+    if taken_over:
+        lines.append(f"Taken over: {counted(taken_over, 'model')}, which `policy.prune: owned` may delete later")
+    else:
+        lines.append("Nothing to take over: what is there as desired is fleet's own already")
     data("\n".join(lines) + "\n")
     return code
 
 
-def _document(adopted: Sequence[tuple[HostName, ModelName]], unobserved: list[HostName], code: int) -> str:
+def _document(adopted: Adopted, unobserved: list[HostName], code: int) -> str:
     from fleet.render.writing import FORMAT, written
 
     return written(
         {
             "type": "adoption",
             "format": FORMAT,
-            "adopted": [{"host": host, "model": str(model)} for host, model in adopted],
+            "adopted": _models(adopted.recorded),
+            "taken_over": _models(adopted.taken_over),
             "unobserved": unobserved,
             "exit_code": int(code),
         }
     )
+
+
+def _models(models: Sequence[tuple[HostName, ModelName]]) -> list[dict[str, str]]:
+    return [{"host": host, "model": str(model)} for host, model in models]

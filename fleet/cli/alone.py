@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from fleet.errors import LockError
 from fleet.reconcile.run import DEFAULT_NAME
 from fleet.settings import Settings
+from fleet.state.leases import Leases
 from fleet.state.lock import RunLock
 
 
@@ -22,4 +23,7 @@ def alone(settings: Settings, name: str) -> Iterator[None]:
             if name == DEFAULT_NAME:
                 hint += "; fleets that share no host are told apart by `name:` in their inventories"
             raise LockError(f"{error}, the lock of the fleet `{name}`", code=error.code, hint=hint) from error
+        with Leases(settings.state_dir, name) as leases:
+            # Of a run that was killed: with the lock in our hands there is no other.
+            leases.give_back_all()
         yield

@@ -118,7 +118,9 @@ def _refuse_beside_plan(arguments: argparse.Namespace) -> None:
             ("--model", arguments.models),
             ("--max-deletes", arguments.max_deletes is not None),
             ("--accept-emptied", arguments.accept_emptied),
+            ("--accept-foreign", arguments.accept_foreign),
             ("--accept-shrunk", arguments.accept_shrunk),
+            ("--accept-sources", arguments.accept_sources),
             ("--lock-file", arguments.lock_file),
             ("--rebuild-unverified", arguments.rebuild_unverified),
         )

@@ -13,22 +13,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from fleet import lookup
 from fleet.cli.alone import alone
 from fleet.cli.command import message_of
 from fleet.cli.consent import ask, can_ask
 from fleet.cli.deadline import NEVER, Deadline, DeadlineError, end_now
+from fleet.cli.meanwhile import Meanwhile
 from fleet.cli.planning import note, planned
 from fleet.cli.recorded import record
 from fleet.cli.show_result import listener_of, paint_of, show_report
 from fleet.cli.streams import DataMeanwhile, coloured, data, is_terminal, talk
+from fleet.cli.work import saved_arguments
 from fleet.codes import Code
 from fleet.errors import ExitCode, FleetError
 from fleet.quantities import share, show_duration
 from fleet.reconcile.progress import Listener
 from fleet.reconcile.report import Report, exit_code
 from fleet.reconcile.run import Pass, carry_out
-from fleet.reconcile.saved import SavedPlan, match
-from fleet.reconcile.step import Plan
+from fleet.reconcile.saved import SavedPlan, aged, match
+from fleet.reconcile.step import Plan, Step
 from fleet.reconcile.stop import Stop
 from fleet.render.plan import plan_text
 from fleet.render.words import counted
@@ -51,12 +54,16 @@ def apply_work(
         plan = planned(work, listener, deadline)
         if saved is not None:
             plan = match(saved, plan)
+            note(filter(None, [aged(saved, datetime.now(UTC))]))
+        if arguments.verbose:
+            talk(f"desired state: {work.fingerprint}\n")
         _show_before(plan, arguments, lines)
         if plan.steps and saved is None and not arguments.yes:
             with deadline.over("somebody was asked"):
                 ask(plan)
         begun = datetime.now(UTC)
-        report = _carry_out(work, plan, listener, arguments, deadline)
+        told = saved_arguments(arguments) if saved is None else saved.arguments
+        report = _carry_out(work, plan, listener, arguments, deadline, Meanwhile(told, settings))
         record(work, report, begun)
     lost = _metrics_lost(work, report, arguments)
     allowed = share(settings.allow_unreachable, len(plan.hosts))
@@ -106,17 +113,24 @@ def _show_before(plan: Plan, arguments: argparse.Namespace, lines: DataMeanwhile
         talk(text + "\n")
 
 
-def _carry_out(work: Pass, plan: Plan, listener: Listener, arguments: argparse.Namespace, deadline: Deadline) -> Report:
+def _carry_out(
+    work: Pass,
+    plan: Plan,
+    listener: Listener,
+    arguments: argparse.Namespace,
+    deadline: Deadline,
+    enough: Callable[[Step], str | None],
+) -> Report:
     """Even without steps: what was seen is remembered for the next pass."""
     former = {number: signal.getsignal(number) for number in _CODES}
     try:
         if not plan.steps or arguments.output == "jsonl" or not is_terminal(sys.stderr):
-            return asyncio.run(_under_signals(work, plan, listener, deadline, talk))
+            return lookup.run(_under_signals(work, plan, listener, deadline, enough, talk))
         from fleet.render.live import Screen
 
         colour = coloured(sys.stderr, wanted=arguments.colour)
         with Screen(sys.stderr, time.monotonic, steps=len(plan.steps), colour=colour) as screen:
-            return asyncio.run(_under_signals(work, plan, screen, deadline, screen.say, screen.close))
+            return lookup.run(_under_signals(work, plan, screen, deadline, enough, screen.say, screen.close))
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -127,6 +141,7 @@ async def _under_signals(
     plan: Plan,
     listener: Listener,
     deadline: Deadline,
+    enough: Callable[[Step], str | None],
     say: Callable[[str], None],
     close: Callable[[], None] = lambda: None,
 ) -> Report:
@@ -159,7 +174,7 @@ async def _under_signals(
     for number in _CODES:
         loop.add_signal_handler(number, asked, number)
     deadline.watch(closes, lambda: end(stop.exit_code or ExitCode.PARTIAL, f" by the deadline of {deadline}"))
-    report = await carry_out(work, plan, stop, listener)
+    report = await carry_out(work, plan, stop, listener, enough)
     cut = any(failure.code is Code.INTERRUPTED for failure in report.failures)
     # A deadline that found nothing left to begin took nothing away.
     return report if cut or report.interrupted is not ExitCode.PARTIAL else replace(report, interrupted=None)

@@ -9,7 +9,7 @@ from fleet.codes import Code
 from fleet.errors import GuardError
 from fleet.reconcile.guard import takes_away
 from fleet.reconcile.step import Action, Plan
-from fleet.render.words import counted
+from fleet.render.words import counted, replaces
 
 
 def can_ask() -> bool:
@@ -29,7 +29,9 @@ def ask(plan: Plan) -> None:
             hint="say `--yes`, or save the plan with `fleet plan --save FILE` and apply that file",
         )
     deletes = sum(step.action is Action.DELETE and takes_away(step) for step in plan.steps)
-    what = f"{counted(len(plan.steps), 'step')}, {counted(deletes, 'model')} deleted" if deletes else ""
+    replaced = sum(replaces(step) and step.action is not Action.DELETE for step in plan.steps)
+    also = f", {replaced} replaced" if replaced else ""
+    what = f"{counted(len(plan.steps), 'step')}, {counted(deletes, 'model')} deleted{also}" if deletes else ""
     answers = f"`yes`, or the number of models that are deleted ({what})" if deletes else "`yes`"
     talk(f"Carry this plan out? Only {answers} goes on: ")
     answer = sys.stdin.readline().strip()

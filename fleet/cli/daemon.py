@@ -44,10 +44,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 after a signal; else as `design.md` 10 has it. Raises `InputError`, `LockError`, `StateError`."""
-    import asyncio
     import os
     import sys
 
+    from fleet import lookup
     from fleet.cli.command import installed_version
     from fleet.cli.configuration import daemon_settings
     from fleet.daemon.logs import configure_for
@@ -56,5 +56,5 @@ def run(arguments: argparse.Namespace) -> int:
     settings = daemon_settings(arguments)
     with configure_for(sys.stderr, os.environ, "debug" if arguments.verbose else "info") as log:
         if arguments.once:
-            return asyncio.run(once(settings, log, installed_version()))
-        return asyncio.run(serve(settings, log, os.environ, installed_version()))
+            return lookup.run(once(settings, log, installed_version()))
+        return lookup.run(serve(settings, log, os.environ, installed_version()))

@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         " about it: hosts that do not answer, security advisories of their versions, addresses that strangers reach,"
         " clocks, certificates, files that others can read, models that are listed and broken, mirrors that Ollama"
         " cannot pull from. Changes nothing. An inventory is enough; with manifests, what they ask for is considered.",
-        epilog="Exit code 3 if there is a problem or a warning; notes alone give 0.",
+        epilog="Exit code 3 if there is a problem or a warning; notes, and certificates that still hold, give 0.",
     )
     options.sources(parser)
     options.hosts(parser.add_argument_group("which part of it"))

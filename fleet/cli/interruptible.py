@@ -8,6 +8,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from fleet import lookup
 from fleet.cli.command import Terminated
 from fleet.cli.streams import talk
 from fleet.errors import ExitCode
@@ -26,7 +27,7 @@ def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
     """The result. Raises `Terminated` at SIGTERM and `KeyboardInterrupt` at SIGINT; a second signal ends at once."""
     former = {number: signal.getsignal(number) for number in _ENDS}
     try:
-        return asyncio.run(_interruptible(work))
+        return lookup.run(_interruptible(work))
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -91,7 +91,7 @@ def guards(parser: argparse.ArgumentParser) -> None:
         "--max-deletes",
         type=number,
         metavar="N",
-        help="delete up to N models on each host, instead of what `policy.max_deletes` says",
+        help="delete up to N models on each host, instead of what `policy.max_deletes` says; a plan with more deletes none",
     )
     group.add_argument(
         "--accept-emptied",
@@ -101,9 +101,21 @@ def guards(parser: argparse.ArgumentParser) -> None:
         help="go on with HOST although it lost most of its models since the last run; may be given several times",
     )
     group.add_argument(
+        "--accept-foreign",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="make again on HOST what somebody else keeps changing; may be given several times",
+    )
+    group.add_argument(
         "--accept-shrunk",
         action="store_true",
         help="go on although the desired state became empty or lost more than half since the last run",
+    )
+    group.add_argument(
+        "--accept-sources",
+        action="store_true",
+        help="take the manifests named by `-f` and `-i` for all there are from now on, and prune what they leave out",
     )
 
 

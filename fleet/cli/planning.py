@@ -37,6 +37,16 @@ def planned(work: Pass, listener: Listener, deadline: Deadline = NEVER) -> Plan:
     return plan
 
 
+def surveyed(work: Pass, listener: Listener) -> Plan:
+    """The same for a verb that only tells how things stand: that a selection alone prunes nothing is no news there."""
+    from dataclasses import replace
+
+    from fleet.codes import Code
+
+    plan = planned(work, listener)
+    return replace(plan, refused=tuple(refusal for refusal in plan.refused if refusal.code is not Code.FILTERED))
+
+
 def note(notes: Iterable[str]) -> None:
     """Tells each in a line of its own, to stderr."""
     for each in notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,19 @@ def check_selection(arguments: SavedArguments) -> None:
             parse_pattern(glob)
         except Misread as error:
             raise UsageError(f"`--model`: {error}", code=Code.USAGE, hint=error.hint) from error
-    for host in arguments.accept_emptied:
+    for option, host in _accepted(arguments):
         try:
             HostName.parse(host)
         except InvalidName as error:
-            raise UsageError(f"`--accept-emptied`: {error}", code=Code.USAGE) from error
+            raise UsageError(f"{option}{error}", code=Code.USAGE) from error
+
+
+def _accepted(arguments: SavedArguments) -> Iterator[tuple[str, str]]:
+    """The hosts about which a guard is told something, with the option before them."""
+    for host in arguments.accept_emptied:
+        yield "`--accept-emptied`: ", host
+    for host in arguments.accept_foreign:
+        yield "`--accept-foreign`: ", host
 
 
 def check_names(arguments: SavedArguments, desired: Desired) -> None:
@@ -64,8 +72,8 @@ def check_names(arguments: SavedArguments, desired: Desired) -> None:
             raise UsageError(
                 f"`--host`: {quoted(glob)} matches no host", code=Code.USAGE, hint=_nearest(glob, desired.hosts)
             )
-    for host in arguments.accept_emptied:
-        host_of(host, desired, option="`--accept-emptied`: ")
+    for option, host in _accepted(arguments):
+        host_of(host, desired, option=option)
 
 
 def host_of(text: str, desired: Desired, *, option: str = "") -> HostDesired:

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code by `design.md` 10, as of a plan."""
     from fleet.cli.configuration import settings_of
-    from fleet.cli.planning import planned
+    from fleet.cli.planning import surveyed
     from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
     from fleet.cli.work import saved_arguments, work_of
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             data(daemon_status_text(told, datetime.now(UTC), paint=paint_of(arguments), everything=arguments.verbose))
         return code
     work = work_of(saved_arguments(arguments), settings, arguments).work
-    report = report_of(planned(work, plain_listener(arguments)))
+    report = report_of(surveyed(work, plain_listener(arguments)))
     plan = report.plan
     allowed = share(settings.allow_unreachable, len(plan.hosts))
     code = exit_code(report, allowed_unobserved=allowed, applied=False)

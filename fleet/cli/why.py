@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from fleet.cli.configuration import settings_of
-    from fleet.cli.planning import planned
+    from fleet.cli.planning import surveyed
     from fleet.cli.selection import host_of
     from fleet.cli.show_result import paint_of, plain_listener
     from fleet.cli.streams import data
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     work = work_of(saved_arguments(arguments), settings, arguments).work
     desired = host_of(arguments.host, work.desired)
     only = replace(work, selection=Selection(hosts=(desired.host.name,)))
-    report = report_of(planned(only, plain_listener(arguments)))
+    report = report_of(surveyed(only, plain_listener(arguments)))
     found, held = report.plan.hosts[0], held_back(report.plan)
     if arguments.output == "json":
         text = written(why_document(desired, found, model, held=held, show_content=arguments.show_content))

@@ -51,7 +51,11 @@ def work_of(
     locked = locked_of(desired, arguments.lock_file, arguments.manifests)
     desired = hashed(desired, settings, rehash=rehash or (named is not None and getattr(named, "rehash", False)))
     allowance = Allowance(
-        arguments.max_deletes, frozenset(map(HostName, arguments.accept_emptied)), arguments.accept_shrunk
+        arguments.max_deletes,
+        frozenset(map(HostName, arguments.accept_emptied)),
+        arguments.accept_shrunk,
+        arguments.accept_sources,
+        frozenset(map(HostName, arguments.accept_foreign)),
     )
     selection = Selection(arguments.hosts, arguments.selector, arguments.models)
     paths = (*arguments.manifests, *arguments.inventory)
@@ -85,6 +89,8 @@ def saved_arguments(arguments: argparse.Namespace) -> SavedArguments:
         max_deletes=getattr(arguments, "max_deletes", None),
         accept_emptied=tuple(getattr(arguments, "accept_emptied", ())),
         accept_shrunk=getattr(arguments, "accept_shrunk", False),
+        accept_sources=getattr(arguments, "accept_sources", False),
+        accept_foreign=tuple(getattr(arguments, "accept_foreign", ())),
         lock_file=_absolute(arguments.lock_file) if getattr(arguments, "lock_file", None) else None,
         rebuild_unverified=getattr(arguments, "rebuild_unverified", False),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fleet.codes import Code
-from fleet.manifest.inventory import Update
+from fleet.manifest.inventory import NamePattern, Update
 from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, Pull
 from fleet.manifest.pattern import matches
 from fleet.names import Digest, ModelName
@@ -22,6 +22,7 @@ from fleet.reconcile.known import Known, asked, fixed
 from fleet.reconcile.leftovers import leftovers
 from fleet.reconcile.making import blobs
 from fleet.reconcile.observed import Observed, Present
+from fleet.reconcile.prune import undeclared, waits
 from fleet.reconcile.questions import removals
 from fleet.reconcile.release import releases
 from fleet.reconcile.warm import former_runner, runner_of, warmths
@@ -40,10 +41,11 @@ def difference(
     publishing: Mapping[ModelName, Reason | None] | None = None,
     *,
     alone: bool = True,
+    protect: Iterable[NamePattern] = (),
 ) -> HostDifference:
     """All differences of one host. `remembered` is what fleet recorded of this host; `publishing` are the models that
     this host publishes for all, and why what it holds now is to be pushed, if it is. `alone`: whether no other manifests
-    speak for this fleet.
+    speak for this fleet. `protect` are names that stay although nobody declares them.
     """
     remembered = remembered or _NOTHING
     gone = removals(desired, observed.models)
@@ -58,11 +60,14 @@ def difference(
     left = leftovers(found, observed, remembered.borrowed, absent)
     # A runner can still be known by what is left over, and no longer once that has gone.
     leaving = gone | {each.present.name for each in left}
+    pruned = undeclared(desired, observed, remembered, found, leaving, protect)
+    if pruned:
+        gone, leaving = gone | pruned.keys(), leaving | pruned.keys()
     warm = warmths(found, observed, desired.host.capacity, remembered.loaded, leaving)
     return HostDifference(
         desired.host.name,
         tuple(replace(found[name], warmth=warm[name]) if name in warm else found[name] for name in sorted(found)),
-        tuple(_removal(desired, observed, gone, name) for name in sorted(gone)) + _colliding(desired, observed),
+        _removals(desired, observed, gone, pruned, found) + _colliding(desired, observed),
         left,
         releases(found, observed, remembered.loaded, gone, known.release_to, undeclared=alone),
     )
@@ -309,6 +314,10 @@ class _Host:
         )
         if found.state is State.UNVERIFIED and self.known.rebuild_unverified:
             return self._made(item, create, present, Reason.REBUILD_ASKED)
+        begun = self.remembered.begun.get(item.name)
+        if found.state is State.UNVERIFIED and begun is not None and begun.former != present.digest:
+            # Of what it was made nobody can tell any more; made again, it is known.
+            return self._made(item, create, present, Reason.UNFINISHED)
         if found.state is State.DIFFERS and found.reason is not None:
             return self._made(item, create, present, found.reason, found.changes)
         return Difference(item, present, found.state, needs=create.base, adopt=found.adopt)
@@ -335,6 +344,29 @@ class _Host:
 def _one(pull: Pull, accepted: frozenset[Digest]) -> Digest:
     """The form to show: what a person wrote, else the same one each time."""
     return pull.pin if pull.pin is not None else min(accepted)
+
+
+def _removals(
+    desired: HostDesired,
+    observed: Observed,
+    gone: frozenset[ModelName],
+    pruned: Mapping[ModelName, Reason],
+    found: Mapping[ModelName, Difference],
+) -> tuple[Removal, ...]:
+    """Of the names that go, by name: those that an entry wants gone, and those that nobody declares."""
+    waiting = waits(found.values()) if pruned else None
+    return tuple(
+        _removal(desired, observed, gone, name)
+        if name not in pruned
+        else Removal(
+            None,
+            observed.models[name],
+            waiting,
+            unload=waiting is None and _must_unload(observed, gone, observed.models[name]),
+            reason=pruned[name],
+        )
+        for name in sorted(gone)
+    )
 
 
 def _removal(desired: HostDesired, observed: Observed, gone: frozenset[ModelName], name: ModelName) -> Removal:

@@ -32,12 +32,16 @@ class Reason(StrEnum):
     INPUTS_CHANGED = "inputs-changed"
     CHANGED_ELSEWHERE = "changed-elsewhere"
     REBUILD_ASKED = "rebuild-asked"
+    UNFINISHED = "unfinished"
     BASE_CHANGES = "base-changes"
     BASE_CHANGED = "base-changed"
     SOURCE_DIFFERS = "source-differs"
     SOURCE_CHANGES = "source-changes"
     DECLARED_ABSENT = "declared-absent"
+    NO_LONGER_DECLARED = "no-longer-declared"
+    NOT_DECLARED = "not-declared"
     LEFT_OVER = "left-over"
+    PUT_BACK = "put-back"
     NOT_WARM = "not-warm"
     CONTENT_CHANGES = "content-changes"
     OLD_CONTENT_WARM = "old-content-warm"
@@ -143,17 +147,21 @@ class Warmth:
     """The listed name of a runner that holds former content and has to go before the load."""
     kept: Warm | None = None
     """How to load it: the entry's own way, for the longest time that any name on the same weights asks for."""
+    offloaded: int = 0
+    """Bytes of what is in memory that are on the CPU although the host has a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
     """A listed model that must be gone."""
 
-    item: AbsentItem
+    item: AbsentItem | None
+    """The entry that says so; nothing where `policy.prune` does, of what no entry names."""
     present: Present
     blocked: Blocked | None = None
     unload: bool = False
     """It is in memory, and no name that stays shares what is there."""
+    reason: Reason = Reason.DECLARED_ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,8 @@ class Leftover:
 
     present: Present
     why: str
+    stands: Present | None = None
+    """What a killed run left under the name that this is the former content of, where that is somebody's."""
 
 
 @dataclass(frozen=True, slots=True)

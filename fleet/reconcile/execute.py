@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from fleet.codes import Code
 from fleet.errors import HostError
-from fleet.manifest.item import HostDesired
+from fleet.manifest.item import Alias, Create, HostDesired
 from fleet.names import ModelName
+from fleet.ollama.breakage import no_room
 from fleet.ollama.client import Client
-from fleet.reconcile.connection import connect
+from fleet.reconcile.difference import Blocked
+from fleet.reconcile.doubting import shown, with_layers
+from fleet.reconcile.leasing import leased
 from fleet.reconcile.observe import look, unobserved
 from fleet.reconcile.observed import Observation, Observed
 from fleet.reconcile.progress import StepBegun, StepEnded
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.acting import Acting, StoppedError, SupersededError
+from fleet.reconcile.steps.holding import leased_by
 from fleet.reconcile.steps.session import Told
-from fleet.state.evidence import Evidence
+from fleet.reconcile.unsettled import exclusive, follow_first
+from fleet.state.evidence import Begun, Evidence
 from fleet.state.memory import StateError
+
+_ADDS = frozenset({Action.PULL, Action.UPLOAD, Action.CREATE, Action.COPY})
+"""Take room on the host's disk."""
 
 
 async def carry_out_host(
@@ -37,26 +47,60 @@ async def carry_out_host(
         told.listener(StepEnded(result))
 
     try:
-        async with connect(desired.host, told.settings) as client:
+        async with (
+            told.reach(desired.host, told.settings) as client,
+            leased(told.leases, desired.host.url, client.now) as other,
+        ):
             acting = Acting(client, desired, before, told)
-            for step in steps:
-                end(await _one(step, results, acting, told))
+            for step in follow_first(steps, told.shared.known(desired.host).begun):
+                end(await _one(step, results, acting, told) if other is None else _left(step, leased_by(other)))
             if all(result.outcome is Outcome.NOT_TRIED for result in results.values()):
                 return tuple(results.values()), before
-            return tuple(results.values()), await _last_look(client, desired, told)
+            removed = any(exclusive(each.step) and each.outcome is Outcome.DONE for each in results.values())
+            return tuple(results.values()), await _last_look(client, desired, told, removed=removed)
+    except StateError as error:
+        # Whose the host is could not be recorded: nothing more is begun anywhere.
+        told.stop.request(error.exit_code)
+        for step in steps:
+            if step.number not in results:
+                end(StepResult(step, Outcome.NOT_TRIED, Failure.of(error, step, Outcome.NOT_TRIED)))
+        return tuple(results[step.number] for step in steps), before
     except HostError as error:
         # Credentials that cannot be read any more: nothing was sent.
         for step in steps:
             if step.number not in results:
                 end(StepResult(step, Outcome.NOT_TRIED, Failure.of(error, step, Outcome.NOT_TRIED)))
         return tuple(results[step.number] for step in steps), unobserved(desired.host.name, error)
+    except Exception as error:  # beside the steps themselves, which keep theirs: the other hosts go on all the same
+        for step in steps:
+            if step.number not in results:
+                results[step.number] = _ended(step, error, Outcome.NOT_TRIED)
+        return tuple(results[step.number] for step in steps), unobserved(desired.host.name, error)
 
 
-async def _last_look(client: Client, desired: HostDesired, told: Told) -> Observation:
+async def _last_look(client: Client, desired: HostDesired, told: Told, *, removed: bool) -> Observation:
+    """Where layers may have been `removed`, all declared models are shown: a stranger may have been at work beside it."""
     try:
-        return await look(client, desired, told.settings, _evidence(desired, told))
+        observed = await look(client, desired, told.settings, _evidence(desired, told))
+        doubted = with_layers(desired) if removed else told.shared.known(desired.host).begun.keys()
+        observed = await shown(client, observed, doubted)
+        if removed:
+            _mark_broken(desired, observed, told, client.now())
     except Exception as error:
         return unobserved(desired.host.name, error)
+    return observed
+
+
+def _mark_broken(desired: HostDesired, observed: Observed, told: Told, at: datetime) -> None:
+    """Models that are not whole are remembered as begun anew, since no listing tells the next pass."""
+    host, begun = desired.host, told.shared.known(desired.host).begun
+    for item in desired.items:
+        if isinstance(item.source, Alias) or item.name in begun or item.name not in observed.models:
+            continue
+        if observed.contents.get(item.name, ...) is None:
+            action = Action.CREATE if isinstance(item.source, Create) else Action.PULL
+            mark = Begun(action.value, observed.models[item.name].digest, at)
+            told.shared.memory.begin(host.name, host.url, item.name, mark)
 
 
 def _evidence(desired: HostDesired, told: Told) -> Mapping[ModelName, Evidence]:
@@ -84,9 +128,18 @@ async def _one(step: Step, results: Mapping[int, StepResult], acting: Acting, to
         told.stop.request(error.exit_code)
         failure = Failure.of(error, step)
     except Exception as error:
-        failure = _failure(step, Code.INTERNAL, f"{type(error).__name__}: {error}", Outcome.UNKNOWN)
+        failure = _ended(step, error, Outcome.UNKNOWN).failure
     outcome = Outcome.DONE if failure is None else failure.outcome
     return StepResult(step, outcome, failure, time.monotonic() - begun, acting.moved(step))
+
+
+def _ended(step: Step, error: Exception, outcome: Outcome) -> StepResult:
+    """How a step ended for a reason that is none of the host's: this machine's, or a fault of fleet itself."""
+    lacking = no_room(error)
+    if lacking is not None:
+        failure = _failure(step, Code.NO_ROOM_HERE, f"this machine has no room for it ({lacking})", outcome)
+        return StepResult(step, outcome, replace(failure, hint=Code.NO_ROOM_HERE.cure))
+    return StepResult(step, outcome, _failure(step, Code.INTERNAL, f"{type(error).__name__}: {error}", outcome))
 
 
 def _failure(step: Step, code: Code, message: str, outcome: Outcome) -> Failure:
@@ -107,7 +160,17 @@ def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, tol
     if step.action is Action.LOAD and acting.out_of_memory:
         message = "the host ran out of memory in this run, so nothing more is loaded"
         return _failure(step, Code.NOT_TRIED, message, Outcome.NOT_TRIED)
-    return None
+    if step.action in _ADDS and acting.disk_full:
+        message = "the host's disk is full, so nothing more is brought there in this run"
+        return _failure(step, Code.NOT_TRIED, message, Outcome.NOT_TRIED)
+    held = acting.held(step)
+    return None if held is None else _left(step, held).failure
+
+
+def _left(step: Step, held: Blocked) -> StepResult:
+    """The result of a step that is left for later, whatever it needs."""
+    failure = replace(_failure(step, held.code, held.message, Outcome.NOT_TRIED), hint=held.hint)
+    return StepResult(step, Outcome.NOT_TRIED, failure)
 
 
 def _takes_back(step: Step, results: Mapping[int, StepResult], missing: Sequence[int]) -> bool:

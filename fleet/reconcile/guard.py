@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import posixpath
 from collections.abc import Iterable, Sequence
 
 from fleet.codes import Code
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
-from fleet.names import ModelName
+from fleet.names import HostName, ModelName
 from fleet.reconcile.backup import is_backup
 from fleet.reconcile.difference import HostDifference, Reason, State
 from fleet.reconcile.observed import Observed
+from fleet.reconcile.prune import PRUNED
 from fleet.reconcile.step import Action, Refusal, Step
 from fleet.state.remembered import HostRemembered, Remembered
+
+_TAKES_AWAY = PRUNED | {Reason.DECLARED_ABSENT, Reason.IN_MEMORY}
+_REPLACES = frozenset({Action.PULL, Action.CREATE, Action.COPY})
 
 _ENOUGH = 3
 """Of fewer models than this, losing some is everyday life."""
@@ -46,10 +52,11 @@ def emptied(
 
 def shrunk(desired: Desired, before: Remembered, scope: str, *, accepted: bool) -> str | None:
     """Why the desired state looks as if a part of it were missing, if it does."""
-    had = before.items.get(scope, 0)
-    if accepted or not had:
+    if accepted:
         return None
-    now = items_of(desired)
+    had, now = before.items.get(scope, 0), items_of(desired)
+    if not had:
+        return None
     if now == 0:
         return f"the desired state of `{desired.name}` is empty; it had {had} items"
     if 2 * now < had:
@@ -69,6 +76,73 @@ def items_of(desired: Desired) -> int:
     return _counted[0][1]
 
 
+def other_sources(before: Remembered, scope: str, sources: str, *, accepted: bool) -> str | None:
+    """Why what nobody declares here may be declared elsewhere, if so: only who says everything may prune."""
+    if accepted:
+        return None
+    if any(before.sources.get(other) != sources for other in before.items.keys() - {scope}):
+        return "other manifests were applied under the same `name` as well"
+    if scope not in before.sources:
+        return "no earlier pass of these manifests is remembered"
+    if before.sources[scope] != sources:
+        return "`-f` and `-i` name other manifests than in the last pass"
+    return None
+
+
+def sources_of(paths: Sequence[str]) -> str:
+    """A set of paths as far as it is the same wherever all of it lies: as seen from the folder that they share."""
+    absolute = [path for path in dict.fromkeys(paths) if path.startswith("/")]
+    shared = posixpath.commonpath(map(posixpath.dirname, absolute)) if absolute else "/"
+    told = (posixpath.relpath(path, shared) if path in absolute else path for path in paths)
+    return json.dumps(sorted(set(told)))
+
+
+def unpruned(host: HostName, steps: Sequence[Step], other: str | None, *, filtered: bool) -> Refusal | None:
+    """Why nothing is deleted on a host that nobody declares, if so: `other` as `other_sources` tells it."""
+    wanted = [step for step in steps if step.action is Action.DELETE and step.reason in PRUNED]
+    if not wanted or (other is None and not filtered):
+        return None
+    number = f"{len(wanted)} models" if len(wanted) > 1 else "1 model"
+    if filtered:
+        return Refusal(
+            Code.FILTERED,
+            f"{number} on `{host}` would be deleted because nobody declares them, and nothing is pruned under a filter",
+            "run once without `--host`, `-l` and `--model`, or name them `absent: true`",
+            host,
+            told(wanted),
+        )
+    return Refusal(
+        Code.SOURCES_CHANGED,
+        f"{other}, so nothing is deleted on `{host}` that nobody declares: {number}",
+        "name all manifests; if these are all there are from now on, say `--accept-sources`",
+        host,
+        told(wanted),
+    )
+
+
+def bereaved(desired: Desired, host: HostDesired, observed: Observed, steps: Sequence[Step]) -> frozenset[ModelName]:
+    """Names whose delete would take the last name from a content that a protected name holds now: that one is replaced
+    in the same plan.
+    """
+    gone = {step.model for step in steps if step.action is Action.DELETE}
+    if not gone:
+        return frozenset()
+    protected = {item.name for item in host.items if item.protect}
+    patterns = [pattern.text for pattern in desired.policy.protect]
+    held = {
+        present.digest
+        for name, present in observed.models.items()
+        if name in protected or any(matches(pattern, name) for pattern in patterns)
+    }
+    if not held:
+        return frozenset()
+    moved = gone | {step.model for step in steps if step.action in _REPLACES and step.old is not None}
+    stays = {present.digest for name, present in observed.models.items() if name not in moved}
+    return frozenset(
+        step.model for step in steps if step.action is Action.DELETE and step.old in held and step.old not in stays
+    )
+
+
 def kept_by_protection(desired: Desired, step: Step) -> bool:
     """Whether a name that an earlier run left is covered by `policy.protect` all the same: somebody uses it by now."""
     left = step.action is Action.DELETE and step.reason is Reason.LEFT_OVER and not is_backup(step.model)
@@ -76,12 +150,23 @@ def kept_by_protection(desired: Desired, step: Step) -> bool:
 
 
 def takes_away(step: Step) -> bool:
-    """Whether the step removes what a manifest says must be gone, or prepares that."""
-    return step.action in {Action.DELETE, Action.UNLOAD} and step.reason in {Reason.DECLARED_ABSENT, Reason.IN_MEMORY}
+    """Whether the step removes what must be gone, or what nobody declares, or prepares that."""
+    return step.action in {Action.DELETE, Action.UNLOAD} and step.reason in _TAKES_AWAY
+
+
+def prunes(step: Step) -> bool:
+    """Whether the step removes what nobody declares."""
+    return step.action is Action.DELETE and step.reason in PRUNED
 
 
 def deletes(
-    desired: Desired, host: HostDesired, steps: Sequence[Step], *, limit: int, shrunk_because: str | None
+    desired: Desired,
+    host: HostDesired,
+    steps: Sequence[Step],
+    *,
+    limit: int,
+    shrunk_because: str | None,
+    bereaved: frozenset[ModelName] = frozenset(),
 ) -> Refusal | None:
     """Why none of the deletes of this host is to be done, if one of them is not."""
     wanted = [step for step in steps if step.action is Action.DELETE and takes_away(step)]
@@ -95,6 +180,17 @@ def deletes(
             Code.PROTECTED,
             f"`policy.protect` covers {names} on `{name}`; nothing is deleted there",
             "take the pattern away from `policy.protect`, or the `absent` that asks for it",
+            name,
+            told(wanted),
+        )
+    lost = [step for step in wanted if step.model in bereaved]
+    if lost:
+        names = ", ".join(f"`{step.model}`" for step in lost)
+        return Refusal(
+            Code.PROTECTED,
+            f"{names} on `{name}` would be the last to hold what a protected model holds now, which this plan replaces;"
+            " nothing is deleted there",
+            "apply the replacement first, by `--model`, and look at it; then run again",
             name,
             told(wanted),
         )

@@ -14,6 +14,7 @@ from fleet.ollama.client import Client, ModelMissing
 from fleet.reconcile.connection import connect
 from fleet.reconcile.observe import unobserved
 from fleet.reconcile.observed import Content, Observed, Unobserved
+from fleet.reconcile.places import at_once
 from fleet.reconcile.reading import content, listing, runners
 from fleet.settings import Settings
 
@@ -32,7 +33,7 @@ async def look_inside_all(
     hosts: Iterable[Host], settings: Settings, seen: Callable[[HostName, Inside | Unobserved], None]
 ) -> dict[HostName, Inside | Unobserved]:
     """Looks into each host, at most `settings.parallelism` at once. Never raises for what a host does."""
-    places = asyncio.Semaphore(settings.parallelism)
+    places = asyncio.Semaphore(at_once(settings.parallelism))
     found: dict[HostName, Inside | Unobserved] = {}
 
     async def one(host: Host) -> None:

@@ -13,12 +13,13 @@ from fleet.errors import HostError
 from fleet.manifest.inventory import Update
 from fleet.manifest.item import Create, Desired, HostDesired, Item, Pull
 from fleet.names import Digest, HostName, ModelName
-from fleet.reconcile.connection import connect
+from fleet.reconcile.connection import Reach, connect
 from fleet.reconcile.created import recorded
 from fleet.reconcile.diff import in_order, needs
 from fleet.reconcile.known import Known, asked
 from fleet.reconcile.making import blobs
 from fleet.reconcile.observed import Observation, Observed
+from fleet.reconcile.places import at_once
 from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.shared import Ask
 from fleet.registry.image import Image
@@ -99,16 +100,17 @@ async def with_blobs(
     known: Known,
     remembered: Remembered,
     settings: Settings,
+    reach: Reach = connect,
 ) -> dict[HostName, Observation]:
     """The observations, with what each host has of the blobs that it is to get. A host that does not tell is taken to
     have none of them.
     """
     found = dict(observations)
-    places = asyncio.Semaphore(settings.parallelism)
+    places = asyncio.Semaphore(at_once(settings.parallelism))
 
     async def one(host: HostDesired, observed: Observed, wanted: frozenset[Digest]) -> None:
         async with places:
-            there = await _there(host, wanted, settings)
+            there = await _there(host, wanted, settings, reach)
         found[host.host.name] = replace(observed, blobs=there)
 
     async with asyncio.TaskGroup() as group:
@@ -137,10 +139,10 @@ def with_what_came(before: Observed, after: Observation, done: Iterable[Step], k
     return replace(after, blobs=blobs)
 
 
-async def _there(host: HostDesired, wanted: frozenset[Digest], settings: Settings) -> dict[Digest, bool]:
+async def _there(host: HostDesired, wanted: frozenset[Digest], settings: Settings, reach: Reach) -> dict[Digest, bool]:
     there: dict[Digest, bool] = {}
     try:
-        async with connect(host.host, settings) as client:
+        async with reach(host.host, settings) as client:
             for digest in sorted(wanted):
                 there[digest] = await client.blob_exists(digest)
     except HostError:

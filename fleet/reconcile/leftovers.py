@@ -58,6 +58,13 @@ def _leftovers(
             continue
         if pending_of(name, accepts) in borrowed:
             yield Leftover(present, "pulled by a run that was killed before it could take it back")
+    # Names of somebody's, which gave way while something else was pulled under them.
+    aside = {backup_of(name): name for name in observed.models if name not in items and not is_backup(name)}
     for name in borrowed - items.keys() - used:
-        if name in observed.models:
-            yield Leftover(observed.models[name], "fleet put it there for the time of one step")
+        present, owner = observed.models.get(name), aside.get(name)
+        if present is None or owner in used:
+            continue
+        stands = observed.models[owner] if owner is not None else None
+        if stands is not None and stands.digest == present.digest:
+            stands = None
+        yield Leftover(present, "fleet put it there for the time of one step", stands)

@@ -16,7 +16,8 @@ from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile import guard
 from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.diff import difference, needs
-from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, State, Warmth
+from fleet.reconcile.difference import Difference, HostDifference, LocalBlob, Reason, Removal, State, Warmth
+from fleet.reconcile.identity import unmarked
 from fleet.reconcile.inputs import fingerprint as inputs_fingerprint
 from fleet.reconcile.known import Known
 from fleet.reconcile.making import inputs_of_load
@@ -33,6 +34,9 @@ class Allowance:
     max_deletes: int | None = None
     emptied: frozenset[HostName] = frozenset()
     shrunk: bool = False
+    sources: bool = False
+    foreign: frozenset[HostName] = frozenset()
+    """Hosts on which what somebody else keeps changing is made again."""
 
 
 def plan(
@@ -42,6 +46,7 @@ def plan(
     fingerprint: str = "",
     remembered: Remembered | None = None,
     scope: str = "",
+    sources: str = "",
     allowance: Allowance = Allowance(),
     wanted: Callable[[ModelName], bool] | None = None,
     known: Known = Known(),
@@ -50,10 +55,13 @@ def plan(
     """The plan for the hosts in `observations`. With `wanted`, only steps on those models and on what they need. With
     `apart` all others are planned for by themselves, and this is what is known of them.
 
-    `scope` names what this pass has in common with those before it that its size may be compared with.
+    `scope` names what this pass has in common with those before it that its size may be compared with; `sources` are the
+    manifests that it was read from, as `guard.sources_of` tells them.
     """
     remembered = remembered or Remembered()
     shrunk = guard.shrunk(desired, remembered, scope, accepted=allowance.shrunk)
+    other = guard.other_sources(remembered, scope, sources, accepted=allowance.sources)
+    filtered = wanted is not None or (apart is None and len(observations) < len(desired.hosts))
     refused: list[Refusal] = []
     blocked: list[BlockedItem] = []
     differences: list[HostDifference] = []
@@ -71,21 +79,35 @@ def plan(
             continue
         before = remembered.hosts.get(name)
         own = before if before is not None and before.url == host.host.url else None
-        found = difference(host, observation, own, known, to_push.get(name), alone=alone)
+        found = difference(
+            host, observation, own, known, to_push.get(name), alone=alone, protect=desired.policy.protect
+        )
         found = _narrowed(found, wanted)
         differences.append(found)
         if host.host.suspended is not None:
             continue
         blocked.extend(_blocked(found))
         drafted = _steps(found, len(steps))
-        emptied = guard.emptied(host, observation, before, drafted, accepted=name in allowance.emptied)
+        emptied = unmarked(host.host, observation, drafted)
+        emptied = emptied or guard.emptied(host, observation, before, drafted, accepted=name in allowance.emptied)
         if emptied is not None:
             refused.append(emptied)
             continue
-        drafted = [step for step in drafted if not guard.kept_by_protection(desired, step)]
-        kept, held_back = _guarded(desired, host, found, drafted, allowance, shrunk)
+        unpruned = guard.unpruned(name, drafted, other, filtered=filtered)
+        if unpruned is not None:
+            refused.append(unpruned)
+            drafted = _steps(replace(found, removals=_asked_for(found)), len(steps))
+        last = guard.bereaved(desired, host, observation, drafted)
+        whole = len(drafted)
+        drafted = [
+            step
+            for step in drafted
+            if not guard.kept_by_protection(desired, step)
+            and not (step.reason is Reason.LEFT_OVER and step.model in last)
+        ]
+        kept, held_back = _guarded(desired, host, found, drafted, allowance, shrunk, last)
         refused.extend(held_back)
-        steps.extend(kept if len(kept) == len(drafted) else _renumbered(kept, len(steps)))
+        steps.extend(kept if len(kept) == whole else _renumbered(kept, len(steps)))
     if shrunk is not None and not any(refusal.code is Code.DESIRED_SHRANK for refusal in refused):
         refused.append(Refusal(Code.DESIRED_SHRANK, shrunk, "if it is meant, say `--accept-shrunk`"))
     return Plan(
@@ -96,7 +118,7 @@ def plan(
         tuple(refused),
         suspended,
         fingerprint,
-        filtered=wanted is not None or (apart is None and len(observations) < len(desired.hosts)),
+        filtered=filtered,
         observations=observations,
         known=known,
         urls={name: desired.hosts[name].host.url for name in observations},
@@ -140,6 +162,11 @@ def _blocked(found: HostDifference) -> Iterable[BlockedItem]:
             yield BlockedItem(found.host, removal.present.name, removal.blocked)
 
 
+def _asked_for(found: HostDifference) -> tuple[Removal, ...]:
+    """The removals that an entry asks for."""
+    return tuple(removal for removal in found.removals if removal.item is not None)
+
+
 def _guarded(
     desired: Desired,
     host: HostDesired,
@@ -147,6 +174,7 @@ def _guarded(
     steps: list[Step],
     allowance: Allowance,
     shrunk: str | None,
+    last: frozenset[ModelName],
 ) -> tuple[list[Step], list[Refusal]]:
     """The steps that no guard of this host holds back, and the refusals of the rest."""
     refused: list[Refusal] = []
@@ -156,7 +184,9 @@ def _guarded(
         # Deletes come only when all that was to be done before them is.
         steps = [step for step in steps if step.model not in held and not guard.takes_away(step)]
     limit = desired.policy.max_deletes if allowance.max_deletes is None else allowance.max_deletes
-    deletes = guard.deletes(desired, host, steps, limit=limit, shrunk_because=shrunk)
+    if shrunk is None and not allowance.shrunk and any(map(guard.prunes, steps)) and not guard.items_of(desired):
+        shrunk = f"the manifests of `{desired.name}` ask for nothing at all"
+    deletes = guard.deletes(desired, host, steps, limit=limit, shrunk_because=shrunk, bereaved=last)
     if deletes is not None:
         refused.append(deletes)
         steps = [step for step in steps if not guard.takes_away(step)]
@@ -270,7 +300,10 @@ class _Drafting:
         """Last, and only if all before them succeeded."""
         others = tuple(step.number for step in self.steps)
         for left in self._found.leftovers:
-            self._delete(left.present, Reason.LEFT_OVER, others)
+            before = others
+            if left.stands is not None:
+                before = (*others, self._put_back(left.present, left.stands))
+            self._delete(left.present, Reason.LEFT_OVER, before)
         for removal in self._found.removals:
             if removal.blocked is not None:
                 continue
@@ -282,7 +315,17 @@ class _Drafting:
                     old=present.digest, new=present.digest, bytes_in=0, presumes=present.digest, needs=others,
                 )  # fmt: skip
                 before = (*others, self._add(unload))
-            self._delete(present, Reason.DECLARED_ABSENT, before)
+            self._delete(present, removal.reason, before)
+
+    def _put_back(self, former: Present, stands: Present) -> int:
+        others = tuple(step.number for step in self.steps)
+        return self._add(
+            Step(
+                self._number(), self._host, stands.name, stands.listed, Action.COPY, Reason.PUT_BACK,
+                old=stands.digest, new=former.digest, bytes_in=0, presumes=stands.digest, needs=others,
+                source=former.name,
+            )
+        )  # fmt: skip
 
     def _delete(self, present: Present, reason: Reason, before: tuple[int, ...]) -> None:
         self._add(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fleet.manifest.item import Desired
 from fleet.names import ModelName
 from fleet.reconcile.steps.shared import Ask
 from fleet.registry.served import Served
 from fleet.settings import Settings
+
+Publishers = Callable[[Desired, Settings], AbstractAsyncContextManager[Ask]]
+"""How a pass comes to somebody who asks registries: `publishers`, over sockets, unless it is told another way."""
 
 
 @asynccontextmanager

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from fleet.codes import Code
 from fleet.manifest.item import Create, Desired, HostDesired, Item
 from fleet.names import HostName, ModelName
-from fleet.reconcile.difference import Reason
+from fleet.reconcile.difference import Reason, State
 from fleet.reconcile.inputs import fingerprint
 from fleet.reconcile.known import Known
 from fleet.reconcile.observed import Observation, Observed
-from fleet.registry.served import Unpublished
+from fleet.reconcile.step import Plan
+from fleet.registry.served import Published, Unpublished
+from fleet.state.evidence import Pushed
 from fleet.state.remembered import Remembered
 
 
@@ -67,3 +70,22 @@ def _reason(host: HostName, item: Item, observed: Observed, remembered: Remember
     if image.created == present.digest or (pushed and last is not None and last.published in image.digests):
         return None
     return Reason.PUBLISHED_DIFFERS
+
+
+def found_published(after: Plan, before: Remembered, at: datetime) -> dict[ModelName, Pushed]:
+    """What is recorded as published, with what a registry turns out to serve as a host has it, although that is recorded
+    nowhere: by a run that was killed before it could.
+    """
+    pushed = dict(before.pushed)
+    for host in after.hosts:
+        for each in host.items:
+            source, served = each.item.source, after.known.served.get(each.item.name)
+            if not each.item.push or each.item.name in pushed or not isinstance(source, Create):
+                continue
+            if each.state is not State.AS_DESIRED or each.present is None or not isinstance(served, Published):
+                continue
+            if served.image.created == each.present.digest or each.present.digest in served.image.digests:
+                pushed[each.item.name] = Pushed(
+                    host.host, each.present.digest, served.image.raw, fingerprint(source), at
+                )
+    return pushed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fleet.manifest.inventory import Prune
 from fleet.manifest.item import Alias, Create, HostDesired, Item
 from fleet.manifest.pattern import matches
 from fleet.names import ModelName
@@ -57,13 +58,15 @@ def to_show(
         if isinstance(item.source, Alias) and _to_copy(item.name, item.source, models):
             wanted.add(item.source.source)
     gone = removals(desired, models)
+    # Of what nobody declares, only a plan knows what goes, and only what is in memory is worth asking about.
+    going = gone if desired.prune is Prune.NEVER else gone | (models.keys() - items.keys())
     for runner in runners:
         holders = [name for name, present in models.items() if present.digest == runner.digest]
         if not holders:
             continue
         if warm:
             wanted.add(min(holders))
-        leaving = [models[name] for name in gone if models[name].digest == runner.digest]
+        leaving = [models[name] for name in going if models[name].digest == runner.digest]
         if leaving:
             # Before it is unloaded, one has to know whether a name that stays has the same weights.
             wanted.update(present.name for present in leaving)

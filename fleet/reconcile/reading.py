@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -40,7 +41,7 @@ def listing(models: Iterable[Listed]) -> Listing:
             try:
                 unreadable.add(ModelName.parse(model.name))
             except InvalidName:
-                invalid.append(clean(model.name, limit=200))
+                invalid.append(_strange(model.name))
             continue
         modified[present.name] = model.modified_at
         names = len(found)
@@ -50,6 +51,16 @@ def listing(models: Iterable[Listed]) -> Listing:
     for name in doubled.keys() | (found.keys() & unreadable):
         found.pop(name)
     return Listing(found, _pairs(doubled.values()), frozenset(unreadable), tuple(sorted(invalid)), modified)
+
+
+def _strange(listed: str) -> str:
+    """A text that is no name, as it is shown: never as a name that it is not, as one with a blank before it would be."""
+    shown = clean(listed, limit=200)
+    try:
+        ModelName.parse(shown)
+    except InvalidName:
+        return shown
+    return clean(json.dumps(listed), limit=200)
 
 
 @lru_cache(maxsize=65536)

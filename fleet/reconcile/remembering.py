@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from fleet.codes import Code
 from fleet.errors import FleetError
 from fleet.manifest.item import Create, Desired, HostDesired, Item
 from fleet.names import HostName, ModelName
 from fleet.reconcile.backup import pending
-from fleet.reconcile.difference import HostDifference, State
+from fleet.reconcile.difference import Difference, HostDifference, State
 from fleet.reconcile.guard import items_of
 from fleet.reconcile.observed import Observed
+from fleet.reconcile.owning import owning
+from fleet.reconcile.publishing import found_published
 from fleet.reconcile.step import Plan
 from fleet.reconcile.steps.creating import recorded_now
-from fleet.state.evidence import Evidence
+from fleet.state.evidence import Evidence, Made
 from fleet.state.memory import Memory, StateError
 from fleet.state.remembered import HostRemembered, Remembered
 
@@ -22,11 +26,33 @@ _SCOPES = 50
 """How many desired states of one name are remembered by size."""
 
 
-def remember(desired: Desired, scope: str, made: Plan, after: Plan, memory: Memory, revision: str) -> FleetError | None:
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Who speaks for the fleet in a pass."""
+
+    scope: str
+    """What passes have in common that can be compared."""
+    sources: str
+    """Their manifests, as `guard.sources_of` tells them."""
+    accepted: bool = False
+    """A person said that these are all there are."""
+    wait: float = 0.0
+    """For how many seconds a host may go on by itself with what was begun there."""
+
+
+def remember(
+    desired: Desired, spoken: Spoken, made: Plan, after: Plan, memory: Memory, revision: str
+) -> FleetError | None:
     """Keeps what the next pass compares with; tells why that could not be, if so."""
     try:
         before = memory.remembered()
-        now = replace(_hosts(desired, made, after, before, revision), items=_items(desired, scope, made, before))
+        items = _items(desired, spoken, made, before)
+        now = replace(
+            _hosts(desired, spoken, made, after, before, revision),
+            items=items,
+            pushed=found_published(after, before, datetime.now(UTC)),
+            sources=_sources(spoken, items, before),
+        )
         if now != before:
             memory.record(now)
     except StateError as error:
@@ -34,8 +60,9 @@ def remember(desired: Desired, scope: str, made: Plan, after: Plan, memory: Memo
     return None
 
 
-def _items(desired: Desired, scope: str, made: Plan, before: Remembered) -> dict[str, int]:
-    items = dict(before.items)
+def _items(desired: Desired, spoken: Spoken, made: Plan, before: Remembered) -> dict[str, int]:
+    scope = spoken.scope
+    items = {each: size for each, size in before.items.items() if each == scope or not spoken.accepted}
     # What a guard refused is not taken for the new normal.
     if not any(refusal.code is Code.DESIRED_SHRANK for refusal in made.refused):
         items.pop(scope, None)
@@ -43,7 +70,15 @@ def _items(desired: Desired, scope: str, made: Plan, before: Remembered) -> dict
     return dict(list(items.items())[-_SCOPES:])
 
 
-def _hosts(desired: Desired, made: Plan, after: Plan, before: Remembered, revision: str) -> Remembered:
+def _sources(spoken: Spoken, items: Mapping[str, int], before: Remembered) -> dict[str, str]:
+    """Others than before are taken for the new normal only where a person says so: what they leave out may be pruned."""
+    sources = {scope: told for scope, told in before.sources.items() if scope in items or scope == spoken.scope}
+    if spoken.accepted or spoken.scope not in sources:
+        sources[spoken.scope] = spoken.sources
+    return sources
+
+
+def _hosts(desired: Desired, spoken: Spoken, made: Plan, after: Plan, before: Remembered, revision: str) -> Remembered:
     # Nor is what a guard held back on one host, or a machine in repair.
     apart = {refusal.host for refusal in made.refused if refusal.code is Code.HOST_EMPTIED} | made.suspended.keys()
     hosts = dict(before.hosts)
@@ -54,7 +89,12 @@ def _hosts(desired: Desired, made: Plan, after: Plan, before: Remembered, revisi
             former = before.hosts.get(found.host)
             if former is None or former.url != wanted.host.url:
                 former = HostRemembered(wanted.host.url)
-            hosts[found.host] = _host(wanted, observation, found, former, revision, filtered=after.filtered)
+            now = _host(wanted, observation, found, former, revision, filtered=after.filtered)
+            if former.made or former.begun:
+                declared = {item.name for item in wanted.items}
+                made_there, begun = owning(former, observation, declared, spoken.wait)
+                now = replace(now, made=made_there, begun=begun)
+            hosts[found.host] = now
     return replace(before, hosts=hosts)
 
 
@@ -73,7 +113,7 @@ def _host(
     for each in found.items:
         adopted = adopted_evidence(each.item, observed, revision) if each.adopt else None
         if adopted is not None:
-            evidence[each.item.name] = adopted
+            evidence[each.item.name] = replace(adopted, adopted=not _began(each, former))
     return replace(
         former,
         models=frozenset(model.key for model in observed.models),
@@ -82,6 +122,12 @@ def _host(
         checked={name: each for name, each in former.checked.items() if name in observed.models},
         borrowed=frozenset(name for name in former.borrowed if _still_borrowed(name, found, observed)),
     )
+
+
+def _began(found: Difference, former: HostRemembered) -> bool:
+    """Whether it is what a run of fleet's own was making when it was killed, and not what was found."""
+    begun = former.begun.get(found.item.name)
+    return begun is not None and found.present is not None and begun.former != found.present.digest
 
 
 def _still_borrowed(name: ModelName, found: HostDifference, observed: Observed) -> bool:
@@ -108,15 +154,59 @@ def adopted_evidence(item: Item, observed: Observed, revision: str) -> Evidence 
     return recorded_now(source, present, made, base, str(observed.version), revision, adopted=True)
 
 
-def adopt(desired: Desired, after: Plan, memory: Memory, revision: str) -> list[tuple[HostName, ModelName]]:
-    """Records the unverified created models of a plan as they are now. Raises `fleet.state.memory.StateError`."""
-    adopted = []
-    for host, name in after.unverified:
-        observed = after.observations[host]
-        wanted = desired.hosts[host]
-        item = next(item for item in wanted.items if item.name == name)
-        evidence = adopted_evidence(item, observed, revision) if isinstance(observed, Observed) else None
-        if evidence is not None:
-            memory.keep_evidence(host, wanted.host.url, name, evidence)
-            adopted.append((host, name))
-    return adopted
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was recorded of declared models as they are."""
+
+    recorded: tuple[tuple[HostName, ModelName], ...] = ()
+    """Created models that nothing proved: a change of theirs is noticed from now on."""
+    taken_over: tuple[tuple[HostName, ModelName], ...] = ()
+    """Models that are fleet's own from now on, as if it had put them there."""
+
+
+def adopt(desired: Desired, spoken: Spoken, after: Plan, memory: Memory, revision: str) -> Adopted:
+    """Records the unverified created models of a plan as they are now, and takes over all that is declared and as
+    desired. Raises `fleet.state.memory.StateError`.
+    """
+    before = memory.remembered()
+    hosts = dict(before.hosts)
+    recorded: list[tuple[HostName, ModelName]] = []
+    taken_over: list[tuple[HostName, ModelName]] = []
+    for found in after.hosts:
+        observed = after.observations.get(found.host)
+        if not isinstance(observed, Observed):
+            continue
+        url = desired.hosts[found.host].host.url
+        former = before.hosts.get(found.host)
+        if former is None or former.url != url:
+            former = HostRemembered(url)
+        evidence, made = dict(former.evidence), dict(former.made)
+        for each in found.items:
+            name = each.item.name
+            shown = adopted_evidence(each.item, observed, revision) if each.state is State.UNVERIFIED else None
+            if shown is not None:
+                evidence[name] = shown
+                recorded.append((found.host, name))
+            if _to_take_over(each, former):
+                made[name] = _taken_over(each, former, observed)
+                taken_over.append((found.host, name))
+        begun = {name: each for name, each in former.begun.items() if (found.host, name) not in taken_over}
+        hosts[found.host] = replace(former, evidence=evidence, made=made, begun=begun)
+    sources = {spoken.scope: spoken.sources, **before.sources}
+    memory.record(replace(before, hosts=hosts, sources=sources))
+    return Adopted(tuple(recorded), tuple(taken_over))
+
+
+def _to_take_over(found: Difference, former: HostRemembered) -> bool:
+    """Present, as desired, and not fleet's own in just that content."""
+    if found.present is None or found.state not in {State.AS_DESIRED, State.UNVERIFIED}:
+        return False
+    made = former.made.get(found.item.name)
+    return made is None or not made.owned or made.digest != found.present.digest
+
+
+def _taken_over(found: Difference, former: HostRemembered, observed: Observed) -> Made:
+    if found.present is None:
+        raise TypeError("nothing to take over")
+    made = former.made.get(found.item.name)
+    return Made(found.present.digest, True, observed.at or datetime.now(UTC), made.undone if made is not None else 0)

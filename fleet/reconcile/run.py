@@ -16,27 +16,36 @@ from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.manifest.selector import Selector
 from fleet.names import HostName, ModelName
+from fleet.reconcile.connection import Reach, connect
+from fleet.reconcile.doubting import with_doubted
 from fleet.reconcile.execute import carry_out_host
+from fleet.reconcile.guard import sources_of
+from fleet.reconcile.identity import twins, vanished
 from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of, forms_of, keep_forms, learn, with_blobs, with_what_came
 from fleet.reconcile.observe import observe_all
 from fleet.reconcile.observed import Observation, Observed
+from fleet.reconcile.places import at_once
 from fleet.reconcile.plan import Allowance, plan
 from fleet.reconcile.progress import HostAwaited, HostSeen, Listener, deaf
-from fleet.reconcile.publishers import publishers
-from fleet.reconcile.remembering import remember
+from fleet.reconcile.publishers import Publishers, publishers
+from fleet.reconcile.remarks import remarks, thrown_out
+from fleet.reconcile.remembering import Spoken, remember
 from fleet.reconcile.report import Outcome, Report, StepResult, counted
 from fleet.reconcile.step import Action, Plan, Step
+from fleet.reconcile.steps.breaker import Breaker
 from fleet.reconcile.steps.session import Told
 from fleet.reconcile.steps.shared import Ask, Shared
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
+from fleet.reconcile.undone import fought
 from fleet.reconcile.untold import untold
 from fleet.reconcile.verify import unproven
 from fleet.registry.locked import Locked
 from fleet.registry.served import Served
 from fleet.settings import Settings
 from fleet.state.digests import Digests
+from fleet.state.leases import Leases
 from fleet.state.memory import Memory
 from fleet.state.remembered import Remembered
 
@@ -75,6 +84,8 @@ class Pass:
     """The host of the inventory that this machine is, where only that one is meant."""
     apart: Mapping[HostName, Observation] | None = None
     """Given where hosts are worked on one at a time: what is known of the others."""
+    reach: Reach = connect
+    publishers: Publishers = publishers
 
     @property
     def scope(self) -> str:
@@ -84,6 +95,12 @@ class Pass:
         """
         named = self.desired.name != DEFAULT_NAME
         return json.dumps([self.self_name, [] if named else sorted(self.sources)])
+
+    @property
+    def told_sources(self) -> str:
+        """Which manifests speak: only passes with the same ones may prune. Those of a named fleet may lie elsewhere."""
+        named = self.desired.name != DEFAULT_NAME
+        return sources_of(self.sources) if named else json.dumps(sorted(self.sources))
 
 
 async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
@@ -107,8 +124,9 @@ async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
         tell,
         lambda host: evidence_of(host, remembered),
         lambda host, why, left: listener(HostAwaited(host, why, left)),
+        work.reach,
     )
-    async with publishers(work.desired, work.settings) as ask:
+    async with work.publishers(work.desired, work.settings) as ask:
         made = await plan_seen(work, chosen, observations, remembered, ask, before_asking(work))
     return replace(made, notes=notes + made.notes)
 
@@ -124,20 +142,29 @@ async def plan_seen(
     """The plan for hosts that were looked at: what else it hangs on is asked first. `known` is what `before_asking`
     tells.
     """
+    observations = await with_doubted(hosts, observations, remembered, work.settings, work.reach)
     known = await learn(hosts, observations, ask, known)
-    observations = await with_blobs(hosts, observations, known, remembered, work.settings)
+    observations = await with_blobs(hosts, observations, known, remembered, work.settings, work.reach)
     made = plan(
         work.desired,
         observations,
         fingerprint=work.fingerprint,
         remembered=remembered,
         scope=work.scope,
+        sources=work.told_sources,
         allowance=work.allowance,
         wanted=_wanted(work.selection),
         known=known,
         apart=work.apart,
     )
-    return replace(made, notes=untold(made.steps, known))
+    return replace(
+        made, notes=untold(made.steps, known) + twins(observations) + vanished(made.steps, remembered) + remarks(made)
+    )
+
+
+def spoken(work: Pass) -> Spoken:
+    """Who speaks for the fleet in this pass."""
+    return Spoken(work.scope, work.told_sources, work.allowance.sources, work.settings.unsettled_wait)
 
 
 def before_asking(work: Pass) -> Known:
@@ -154,15 +181,22 @@ def report_of(made: Plan, seconds: float = 0.0) -> Report:
     )
 
 
-async def carry_out(work: Pass, made: Plan, stop: Stop, listener: Listener = deaf) -> Report:
-    """Carries a plan out that `make_plan` made of the same `work`, and looks at every changed host again.
+async def carry_out(
+    work: Pass,
+    made: Plan,
+    stop: Stop,
+    listener: Listener = deaf,
+    enough: Callable[[Step], str | None] = lambda _: None,
+) -> Report:
+    """Carries a plan out that `make_plan` made of the same `work`, and looks at every changed host again. `enough` tells
+    why a step is not to be begun any more, if so.
 
     Raises `fleet.state.memory.StateError` before anything is changed; whatever comes later is in the report.
     """
     with Memory(work.settings.state_dir, work.desired.name) as memory:
-        async with publishers(work.desired, work.settings) as ask:
+        async with work.publishers(work.desired, work.settings) as ask:
             uploads = Uploads(work.settings.uploads, Digests(work.settings.state_dir))
-            return await carry_out_with(work, made, stop, listener, Company(memory, uploads, ask))
+            return await carry_out_with(work, made, stop, listener, Company(memory, uploads, ask, enough))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +208,7 @@ class Company:
     ask: Ask
     enough: Callable[[Step], str | None] = lambda _: None
     """Why a step is not to be begun any more, although nobody asked to stop, if so."""
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener, company: Company) -> Report:
@@ -192,14 +227,18 @@ async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener,
             served[name] = found
         return found
 
-    shared = Shared(memory, company.uploads, fresh, work.fingerprint, _insecure(work.desired))
-    told = Told(work.settings, stop, listener, shared, company.enough)
-    after, ordered = await _steps_carried_out(work, made, told)
+    shared = Shared(memory, company.uploads, fresh, company.breaker, work.fingerprint, _insecure(work.desired))
+    shared = replace(shared, accepted=work.allowance.foreign)
+    told = Told(work.settings, stop, listener, shared, company.enough, work.reach)
+    with Leases(work.settings.state_dir, work.desired.name) as leases:
+        after, ordered = await _steps_carried_out(work, made, replace(told, leases=leases))
     afterwards = plan(
         work.desired,
         after,
         fingerprint=work.fingerprint,
         remembered=_without_guards(memory.remembered()),
+        scope=work.scope,
+        sources=work.told_sources,
         allowance=work.allowance,
         wanted=_wanted(work.selection),
         known=replace(made.known, served=served),
@@ -210,13 +249,13 @@ async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener,
         made,
         afterwards,
         ordered,
-        failures + unproven(made, afterwards, ordered),
+        failures + unproven(made, afterwards, ordered) + fought(ordered, memory.remembered()),
         afterwards.unobserved,
         stop.exit_code,
-        remember(work.desired, work.scope, made, afterwards, memory, work.fingerprint),
+        remember(work.desired, spoken(work), made, afterwards, memory, work.fingerprint),
         time.monotonic() - begun,
         counted(made, afterwards, ordered, afterwards.unobserved),
-        memory.notes,
+        memory.notes + leases.notes + thrown_out(made, afterwards, ordered),
     )
 
 
@@ -229,7 +268,7 @@ async def _steps_carried_out(
         by_host.setdefault(step.host, []).append(step)
     after = dict(made.observations)
     results: dict[int, StepResult] = {}
-    places = asyncio.Semaphore(work.settings.parallelism)
+    places = asyncio.Semaphore(at_once(work.settings.parallelism))
 
     async def one(host: HostName, steps: list[Step]) -> None:
         before = made.observations[host]

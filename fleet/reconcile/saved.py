@@ -6,15 +6,13 @@ for again, and only if that comes to the same for everything the saved plan touc
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,11 @@ from fleet.names import HostName
 from fleet.reconcile.difference import Change
 from fleet.reconcile.plan import restricted
 from fleet.reconcile.step import Plan, Step
+from fleet.whole import read_whole
 
 FORMAT = 1
 _LARGEST = 256 << 20
+_YOUNG = timedelta(hours=24)
 _MARK = b"fleet_plan"
 _SAME = ("action", "reason", "old", "new", "presumes", "source", "inputs")
 """What has to be equal for a step to count as the one that was read."""
@@ -59,6 +59,8 @@ class SavedArguments:
     max_deletes: int | None = None
     accept_emptied: tuple[str, ...] = ()
     accept_shrunk: bool = False
+    accept_sources: bool = False
+    accept_foreign: tuple[str, ...] = ()
     lock_file: str | None = None
     rebuild_unverified: bool = False
 
@@ -182,11 +184,7 @@ def save(plan: Plan, arguments: SavedArguments, path: str) -> None:
 def read(path: str) -> SavedPlan:
     """Reads a plan file. Raises `InputError` where there is no plan to read, `GuardError` for one that was edited."""
     try:
-        # A pipe is refused rather than waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "no regular file")
-            raw = file.read(_LARGEST + 1)
+        raw = read_whole(Path(path), _LARGEST)
     except OSError as error:
         raise InputError(
             f"the plan cannot be read: {path}: {error.strerror or error}",
@@ -221,6 +219,15 @@ def read(path: str) -> SavedPlan:
 @lru_cache(maxsize=1)
 def _shape() -> TypeAdapter[SavedPlan]:
     return TypeAdapter(SavedPlan)
+
+
+def aged(saved: SavedPlan, now: datetime) -> str | None:
+    """A word on a plan that was read long before it is carried out, if it was."""
+    age = now - saved.created_at
+    if age <= _YOUNG:
+        return None
+    made = saved.created_at.isoformat(sep=" ", timespec="minutes")
+    return f"the saved plan is {age // timedelta(hours=1)} hours old, made {made}: what it touches is the same still"
 
 
 def match(saved: SavedPlan, fresh: Plan) -> Plan:

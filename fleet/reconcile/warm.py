@@ -68,12 +68,13 @@ def warmths(
         taken.setdefault(weights, (item, options))
         memory += size
         groups.setdefault(weights, []).append(name)
-        result[name] = _stands(differences[name], item.warm, observed, remembered.get(name), leaving)
+        stands = _stands(differences[name], item.warm, observed, remembered.get(name), leaving)
+        result[name] = replace(stands, offloaded=_offloaded(name, observed, capacity))
     if any(each.unchecked and each.state is not State.BLOCKED for each in differences.values()):
         # Asking a model loads it, by its own options and into the place of others; loading them again finds out.
         for name, warmth in result.items():
             if warmth.state is State.AS_DESIRED:
-                result[name] = Warmth(State.DIFFERS, Reason.CHECKED_BESIDE)
+                result[name] = replace(warmth, state=State.DIFFERS, reason=Reason.CHECKED_BESIDE)
     for names in groups.values():
         # The last load decides how long their one runner is kept, so all of them ask for the longest time.
         wants = [warm for name in names if (warm := differences[name].item.warm) is not None]
@@ -171,6 +172,14 @@ def runner_of(name: ModelName, observed: Observed) -> Runner | None:
             if held is not None and held.weights == content.weights:
                 return runner
     return None
+
+
+def _offloaded(name: ModelName, observed: Observed, capacity: Capacity) -> int:
+    """Bytes on the CPU. All of them are no fault, unless the inventory says that there is a GPU."""
+    runner = runner_of(name, observed)
+    if runner is None or (not runner.size_vram and not capacity.vram):
+        return 0
+    return max(0, runner.size - runner.size_vram)
 
 
 def _stands(

@@ -15,6 +15,7 @@ from fleet.reconcile.report import Failure, Report, StepResult
 from fleet.reconcile.saved import change_as_json, step_as_json
 from fleet.reconcile.step import Plan, Step
 from fleet.render.report import failures_of
+from fleet.render.taken_away import taking_steps
 from fleet.render.writing import FORMAT, cleaned
 
 
@@ -59,6 +60,7 @@ def plan_part(plan: Plan, *, show_content: bool = False) -> dict[str, Any]:
         "filtered": plan.filtered,
         "summary": _summary(plan.steps),
         "steps": [step_part(step, show_content=show_content) for step in plan.steps],
+        "taken_away": [_taken(step, size) for step, size in taking_steps(plan)],
         "hosts": [_host(host, plan) for host in plan.hosts],
         "blocked": [
             {"host": item.host, "model": str(item.model), **blocked_part(item.blocked)} for item in plan.blocked
@@ -119,6 +121,18 @@ def failure_part(failure: Failure) -> dict[str, Any]:
 
 def blocked_part(blocked: Blocked) -> dict[str, Any]:
     return {"code": blocked.code.id, "message": cleaned(blocked.message), "hint": cleaned(blocked.hint)}
+
+
+def _taken(step: Step, size: int | None) -> dict[str, Any]:
+    return {
+        "step": step.number,
+        "host": step.host,
+        "model": str(step.model),
+        "action": step.action,
+        "reason": step.reason,
+        "digest": None if step.old is None else str(step.old),
+        "bytes": size,
+    }
 
 
 def _summary(steps: Iterable[Step]) -> dict[str, Any]:

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fleet.codes import Code
-from fleet.names import Digest, HostName, ModelName
-from fleet.quantities import show_size
+from fleet.names import HostName, ModelName
 from fleet.reconcile.difference import Blocked
 from fleet.reconcile.report import Failure, Report
-from fleet.reconcile.step import Action, Plan, Step
+from fleet.reconcile.step import Plan, Step
 from fleet.render.changes import change_lines
 from fleet.render.comment import Row, Section, comment, marker
 from fleet.render.inline import cell, code, html_code, prose
-from fleet.render.plan import alike, moved, sizes, steps_by_host
+from fleet.render.plan import alike, moved, steps_by_host
 from fleet.render.plan import summary as plan_summary
 from fleet.render.report import failures_of, hosts_at_end
 from fleet.render.report import summary as report_summary
-from fleet.render.words import OUTCOMES, action_of, counted, replaces, some, symbol, told_of, unobserved_lines
+from fleet.render.taken_away import taken_away, taken_summary
+from fleet.render.words import OUTCOMES, action_of, counted, some, symbol, told_of, unobserved_lines
 
 _FOLDED = 20
 """More lines than this are folded away, to be opened by who wants to read them."""
@@ -65,23 +65,16 @@ def report_sections(report: Report, *, show_content: bool = False) -> list[Secti
 
 
 def _taken_away(plan: Plan) -> Iterator[Section]:
-    """A row for each content that goes, with the hosts that lose it."""
-    there = sizes(plan)
-    losing: dict[tuple[str, Action, ModelName, Digest | None, int | None], list[HostName]] = {}
-    for step in plan.steps:
-        if replaces(step):
-            size = there.get((step.host, step.model), step.bytes_freed)
-            losing.setdefault((symbol(step), step.action, step.model, step.old, size), []).append(step.host)
+    """A row for each content that goes, with the hosts that lose it, and why."""
+    taken = taken_away(plan)
     rows = []
-    for (sign, action, model, old, size), hosts in losing.items():
-        what = "deleted" if action is Action.DELETE else f"replaced by {action}"
-        held = code(old.short) if old else ""
-        told = show_size(size) if size is not None else "not known"
-        rows.append(Row(f"| {sign} | {cell(model)} | {what} | {held} | {told} | {_hosts(hosts)} |", len(hosts)))
+    for each, hosts in taken.items():
+        held = code(each.digest.short) if each.digest else ""
+        told = [each.symbol, cell(each.model), each.what, held, each.shown_size or "not known", _hosts(hosts)]
+        rows.append(Row(f"| {' | '.join([*told, each.why])} |", len(hosts)))
     if rows:
-        number = sum(row.counts for row in rows)
-        heading = f"**{counted(number, 'model')} deleted or replaced**"
-        head = (heading, "", "| | model | what | holds now | size | on |", "|---|---|---|---|---|---|")
+        heading = f"**Deleted or replaced: {taken_summary(taken)}**"
+        head = (heading, "", "| | model | what | holds now | size | on | why |", "|---|---|---|---|---|---|---|")
         yield _folding(Section(head, tuple(rows), one="model deleted or replaced", many="models deleted or replaced"))
 
 

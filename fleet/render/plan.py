@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from fleet.names import Digest, HostName, ModelName
+from fleet.names import HostName
 from fleet.quantities import show_size
 from fleet.reconcile.difference import State
 from fleet.reconcile.step import Action, Plan, Step
 from fleet.render.changes import change_lines
 from fleet.render.left_alone import left_alone_lines
 from fleet.render.paint import PLAIN, Paint
-from fleet.render.words import action_of, as_desired, counted, in_service, name, replaces, some, symbol, told_of
+from fleet.render.taken_away import Taken, taken_away, taken_summary
+from fleet.render.words import action_of, as_desired, counted, in_service, name, some, symbol, told_of
 
 _VERBS = len("create")
 _WIDEST = 44
@@ -25,9 +26,10 @@ def plan_text(plan: Plan, *, paint: Paint = PLAIN, show_content: bool = False, e
     lines: list[str] = []
     for block in _host_blocks(plan, paint, show_content=show_content):
         lines += [*block, ""]
-    taken = list(_taken_away(plan, paint))
+    taken = taken_away(plan)
     if taken:
-        lines += [paint.strong("Deleted or replaced:"), *taken, ""]
+        heading = f"Deleted or replaced: {taken_summary(taken)}"
+        lines += [paint.strong(heading), *_taken_lines(taken, paint), ""]
     lines += left_alone_lines(plan, paint, everything=everything)
     lines.append(paint.strong(summary(plan)))
     return "\n".join(lines) + "\n"
@@ -71,16 +73,6 @@ def alike(by_host: Mapping[HostName, Sequence[Step]], told: Callable[[Step], obj
         yield tuple(hosts)
 
 
-def sizes(plan: Plan) -> dict[tuple[HostName, ModelName], int]:
-    """Bytes of the models that are there now."""
-    found = {}
-    for host in plan.hosts:
-        for present in (*(item.present for item in host.items), *(removal.present for removal in host.removals)):
-            if present is not None:
-                found[host.host, present.name] = present.size
-    return found
-
-
 def _host_blocks(plan: Plan, paint: Paint, *, show_content: bool) -> Iterator[list[str]]:
     by_host = steps_by_host(plan)
 
@@ -111,19 +103,13 @@ def _numbered_from_one(steps: Sequence[Step]) -> Iterator[Step]:
         yield replace(step, number=step.number - first, new_after=after)
 
 
-def _taken_away(plan: Plan, paint: Paint) -> Iterator[str]:
-    """One line for each content that goes, with the hosts that lose it."""
-    there = sizes(plan)
-    hosts: dict[tuple[str, Action, ModelName, Digest | None, int | None], list[HostName]] = {}
-    for step in plan.steps:
-        if replaces(step):
-            size = there.get((step.host, step.model), step.bytes_freed)
-            hosts.setdefault((symbol(step), step.action, step.model, step.old, size), []).append(step.host)
-    for (sign, action, model, old, size), losing in hosts.items():
-        what = "deleted" if action is Action.DELETE else f"replaced by {action}"
-        parts = [what, old.short if old else "", show_size(size) if size is not None else "size not known"]
+def _taken_lines(taken: Mapping[Taken, Sequence[HostName]], paint: Paint) -> Iterator[str]:
+    """One line for each content that goes, with the hosts that lose it, and why."""
+    for each, losing in taken.items():
+        sign, digest = each.symbol, each.digest.short if each.digest else ""
+        parts = [each.what, digest, each.shown_size or "size not known"]
         told = ", ".join(part for part in parts if part)
-        yield f"  {paint.by_symbol(f'{sign} {name(model)}', sign)}  {told} on {some(losing)}"
+        yield f"  {paint.by_symbol(f'{sign} {name(each.model)}', sign)}  {told} on {some(losing)}: {each.why}"
 
 
 def moved(steps: Iterable[Step]) -> str:

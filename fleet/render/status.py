@@ -21,7 +21,7 @@ from fleet.render.held_back import held_back, refused_lines
 from fleet.render.left_alone import unobserved_block
 from fleet.render.paint import PLAIN, Paint
 from fleet.render.table import headed
-from fleet.render.words import STANDS, counted, in_service, name, sentence, show_age, some
+from fleet.render.words import STANDS, counted, in_service, name, offloaded, sentence, show_age, some
 from fleet.render.writing import FORMAT
 
 Observations = Mapping[HostName, Observation]
@@ -189,6 +189,8 @@ def _why(item: Difference) -> str:
         return STANDS[Reason.NOT_CHECKED]
     if item.publish is not None:
         return STANDS[item.publish]
+    if item.warmth is not None and item.warmth.offloaded:
+        return offloaded(item.warmth)
     return f"{Code.UNVERIFIED.title} ({Code.UNVERIFIED.id})" if item.state is State.UNVERIFIED else ""
 
 

@@ -26,8 +26,11 @@ class Transfer:
     layers: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     """Completed and total bytes."""
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
+    _heard: float | None = None
+    """When the server last said something of it."""
 
     def moved(self, event: StepMoved, now: float) -> None:
+        self._heard = now
         self.status = sentence(event.status, limit=80)
         self.layer = None if event.layer is None else name(event.layer)[:12]
         if self.layer is not None and event.completed is not None:
@@ -70,19 +73,29 @@ class Transfer:
         return (self.total - self.completed) / rate if rate and self.total is not None else None
 
     def told(self, now: float, *, with_layer: bool = False) -> str:
-        """`45 %, 2.1 of 4.7 GB, 85.3 MB/s, 31s left`, as far as it is known."""
+        """`45 %, 2.1 of 4.7 GB, 85.3 MB/s, 31s left`, as far as it is known, and how long the server has been silent: it may
+        work for half an hour without a word.
+        """
+        silent = now - (self.begun if self._heard is None else self._heard)
         if self.total is None:
-            return self.status
-        parts = [f"{int(100 * (self.share or 0))} %", _of(self.completed, self.total)]
+            parts = [self.status] if self.status else []
+        else:
+            parts = self._numbers(now, self.total, with_layer=with_layer)
+        if silent >= WINDOW:
+            parts.append(f"silent for {lasted(silent)}")
+        return ", ".join(parts)
+
+    def _numbers(self, now: float, whole: int, *, with_layer: bool) -> list[str]:
+        parts = [f"{int(100 * (self.share or 0))} %", _of(self.completed, whole)]
         rate, left = self.rate(now), self.left(now)
-        if rate is not None and self.completed < self.total:
+        if rate is not None and self.completed < whole:
             parts.append(f"{show_size(round(rate))}/s")
         if left is not None and 0 < left < 360_000:
             parts.append(f"{lasted(float(round(left)) if left >= 10 else left)} left")
         if with_layer and self.layer is not None and len(self.layers) > 1:
             completed, total = self.layers.get(self.layer, (0, None))
             parts.append(f"layer {self.layer} {_of(completed, total)}")
-        return ", ".join(parts)
+        return parts
 
 
 def title(step: Step) -> str:

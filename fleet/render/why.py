@@ -58,6 +58,10 @@ def why_text(
         if model in {None, item.name}:
             told = [*_item(item, found, show_content), *_refused(held.get((found.host, item.name)))]
             lines += [paint.strong(name(item.name)), *(f"  {line}" for line in told)]
+    for removal in found.removals:
+        if removal.item is None and model in {None, removal.present.name}:
+            told = list(_pruned(removal, found, held))
+            lines += [paint.strong(name(removal.present.name)), *(f"  {line}" for line in told)]
     for absent in _asking(desired, model):
         told = list(_absent(absent, found, held, model))
         if model is not None:
@@ -103,6 +107,18 @@ def why_document(
                 ],
             }
             for absent in _asking(desired, model)
+        ],
+        "pruned": [
+            {
+                "model": str(removal.present.name),
+                "listed": removal.present.listed,
+                "reason": removal.reason,
+                "digest": str(removal.present.digest),
+                "blocked": None if removal.blocked is None else blocked_part(removal.blocked),
+                "held_back": (found.host, removal.present.name) in held,
+            }
+            for removal in found.removals
+            if removal.item is None and model in {None, removal.present.name}
         ],
     }
 
@@ -211,6 +227,14 @@ def _absent(absent: AbsentItem, found: HostDifference, held: HeldBack, model: Mo
         if removal.blocked is not None:
             yield from (f"  {line}" for line in blocked_lines(removal.blocked))
         yield from _refused(held.get((found.host, removal.present.name)))
+
+
+def _pruned(removal: Removal, found: HostDifference, held: HeldBack) -> Iterator[str]:
+    yield "declared: by nobody; `policy.prune` has it deleted"
+    yield f"is: {name(removal.present.listed)} is listed, {removal.present.digest.short}: {STANDS[removal.reason]}"
+    if removal.blocked is not None:
+        yield from (f"  {line}" for line in blocked_lines(removal.blocked))
+    yield from _refused(held.get((found.host, removal.present.name)))
 
 
 def _item_part(

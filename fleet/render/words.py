@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fleet.codes import Code
 from fleet.foreign import clean
 from fleet.names import HostName, ModelName
 from fleet.quantities import show_duration, show_size
-from fleet.reconcile.difference import Blocked, HostDifference, Reason, State
+from fleet.reconcile.difference import Blocked, HostDifference, Reason, State, Warmth
 from fleet.reconcile.observed import Unobserved
 from fleet.reconcile.report import Failure, Outcome, at_its_end
 from fleet.reconcile.step import Action, Plan, Step
@@ -20,12 +21,16 @@ REASONS = {
     Reason.INPUTS_CHANGED: "what it is made from changed",
     Reason.CHANGED_ELSEWHERE: "somebody else changed it",
     Reason.REBUILD_ASKED: "not provable, and to be built anew",
+    Reason.UNFINISHED: "not provable, and made by a run that was killed before it knew",
     Reason.BASE_CHANGED: "its base changed since it was made",
     Reason.BASE_CHANGES: "its base changes in this plan",
     Reason.SOURCE_DIFFERS: "its source has another digest",
     Reason.SOURCE_CHANGES: "its source changes in this plan",
     Reason.DECLARED_ABSENT: "declared absent",
+    Reason.NO_LONGER_DECLARED: "fleet put it there, and nobody declares it any more",
+    Reason.NOT_DECLARED: "nobody declares it",
     Reason.LEFT_OVER: "left by a run that was killed",
+    Reason.PUT_BACK: "replaced for the time of a step by a run that was killed",
     Reason.NOT_WARM: "not in memory",
     Reason.CONTENT_CHANGES: "its content changes in this plan",
     Reason.OLD_CONTENT_WARM: "its former content is in memory",
@@ -64,6 +69,11 @@ NAME_LIMIT = 350
 
 def name(value: ModelName | HostName | str) -> str:
     return clean(str(value), limit=NAME_LIMIT)
+
+
+def offloaded(warmth: Warmth) -> str:
+    """Of a model in memory that is not wholly on the GPU."""
+    return f"{show_size(warmth.offloaded)} of it is on the CPU ({Code.OFFLOADED.id})"
 
 
 def symbol(step: Step) -> str:

@@ -38,9 +38,9 @@ hosts:
     found = [(each["severity"], each["about"], each["host"], each["code"]) for each in document["findings"]]
     assert found == [
         ("problem", "reachability", "gamma", "FLT-101"),
+        ("problem", "reachability", "beta", "FLT-112"),
+        ("problem", "credential", None, "FLT-112"),
         ("problem", "model", "alpha", "FLT-218"),
-        ("warning", "credential", None, None),
-        ("warning", "exposure", "beta", None),
         ("warning", "advisory", "alpha", None),
         ("warning", "advisory", "alpha", None),
         ("note", "environment", None, None),

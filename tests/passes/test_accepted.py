@@ -40,6 +40,7 @@ def fleet(run_fleet: FleetCommand, simulate: Simulate) -> Asking:
     return Asking(run_fleet, simulate(TWO_AGES))
 
 
+@pytest.mark.fault("R5")
 def test_either_form_of_a_pin_fits_servers_of_every_age(fleet: Asking) -> None:
     raw, normalised = fleet.digests("new")["qwen3:8b"], fleet.digests("old")["qwen3:8b"]
     assert raw != normalised
@@ -92,6 +93,7 @@ def test_a_tag_that_is_followed_brings_what_the_plan_said(fleet: Asking) -> None
     assert fleet.as_desired()
 
 
+@pytest.mark.fault("R5")
 def test_a_tag_that_moves_on_while_a_run_follows_it_is_left_to_the_next_plan(fleet: Asking) -> None:
     fleet.command.write("ollama-fleet.yaml", following("always"))
     fleet.simulated.post("/registry/add", ANOTHER)
@@ -136,6 +138,7 @@ def test_a_registry_that_does_not_tell_changes_nothing(fleet: Asking, fault: dic
     assert "short:latest" in fleet.digests("old"), "what is made of it goes on"
 
 
+@pytest.mark.fault("R1", "R5")
 def test_what_a_registry_does_not_have_is_told_before_anything_is_pulled(fleet: Asking) -> None:
     manifest = "version: 1\nmodels: {nope: , nada: , base:1b: }\n"
     ran = fleet("plan", "--host", "new", manifest=manifest)

@@ -192,6 +192,7 @@ def test_a_plan_that_is_none(run_fleet: FleetCommand) -> None:
         assert ran.stderr.startswith(("error: the plan ", "error: this is no saved plan: the.plan\n"))
 
 
+@pytest.mark.fault("K3")
 def test_another_run_has_the_lock(run_fleet: FleetCommand, fleet: Simulated) -> None:
     with RunLock(f"{run_fleet.folder}/state/ollama-fleet", "default"):
         ran = run_fleet("apply", *FILES, "--yes", "-o", "json")
@@ -290,6 +291,7 @@ def test_a_host_that_is_misspelt(run_fleet: FleetCommand) -> None:
     assert ran.stderr == "error: `--host`: `alpah` matches no host\n\nhint: did you mean `alpha`?\n"
 
 
+@pytest.mark.fault("K13")
 def test_a_reader_that_went_away_changes_no_exit_code(run_fleet: FleetCommand, fleet: Simulated) -> None:
     reading, writing = subprocess.PIPE, subprocess.PIPE
     process = subprocess.Popen(
@@ -306,6 +308,7 @@ def test_a_reader_that_went_away_changes_no_exit_code(run_fleet: FleetCommand, f
     assert fleet.changing() == 0
 
 
+@pytest.mark.fault("K13")
 def test_a_full_disk_is_told(run_fleet: FleetCommand, fleet: Simulated) -> None:
     with open("/dev/full", "w") as full:
         process = subprocess.run(
@@ -324,6 +327,7 @@ def test_a_full_disk_is_told(run_fleet: FleetCommand, fleet: Simulated) -> None:
     assert fleet.changing() == 0
 
 
+@pytest.mark.fault("K13")
 def test_lines_that_cannot_be_written_break_nothing_off(run_fleet: FleetCommand, fleet: Simulated) -> None:
     with open("/dev/full", "w") as full:
         process = subprocess.run(
@@ -343,6 +347,7 @@ def test_lines_that_cannot_be_written_break_nothing_off(run_fleet: FleetCommand,
     assert run_fleet("plan", *FILES, "--detailed-exitcode").code == 0
 
 
+@pytest.mark.fault("K13")
 def test_a_reader_of_lines_that_went_away_breaks_nothing_off(run_fleet: FleetCommand, fleet: Simulated) -> None:
     with run_fleet.start("apply", *FILES, "--yes", "-o", "jsonl") as process:
         until(process.stdout, '"type":"host-seen"')
@@ -405,6 +410,7 @@ def until(stream: IO[str] | None, words: str) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted: "), (signal.SIGTERM, 143, "Terminated: ")]
 )
+@pytest.mark.fault("K1")
 def test_the_first_signal_ends_in_order(
     run_fleet: FleetCommand, simulate: Simulate, number: signal.Signals, code: int, word: str
 ) -> None:
@@ -420,6 +426,7 @@ def test_the_first_signal_ends_in_order(
     assert "FLT-221" in out
 
 
+@pytest.mark.fault("K1")
 def test_the_second_signal_ends_at_once(run_fleet: FleetCommand, simulate: Simulate) -> None:
     prepared(run_fleet, simulate, SLOW)
     with run_fleet.start("apply", *FILES, "--yes", environment={"OLLAMA_FLEET_GRACE": "1h"}) as process:

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def in_force(revision: str) -> Callable[[dict[str, object]], bool]:
     return judged
 
 
+@pytest.mark.fault("D13", "D15")
 def test_commits_flow_to_hosts_and_a_broken_one_changes_nothing(
     run_fleet: FleetCommand, simulate: Simulate, tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_suspended_host_is_left_alone_without_a_commit(run_fleet: FleetCommand
     assert json.loads(listed.stdout)["passes"][0]["triggers"] == ["request"]
 
 
+@pytest.mark.fault("R1")
 def test_what_a_person_has_to_mend_is_stalled_and_not_tried_all_the_time(
     run_fleet: FleetCommand, simulate: Simulate
 ) -> None:
@@ -213,6 +216,7 @@ def test_the_service_manager_hears_all_of_its_life(run_fleet: FleetCommand, simu
         daemon.manager.field("STOPPING", "1")
 
 
+@pytest.mark.fault("K16")
 def test_a_loop_that_is_blocked_gives_no_sign_of_life(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
     told = {
@@ -236,6 +240,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.fault("T1")
 def test_a_wall_clock_that_is_set_back_silences_nothing(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
     told = {
@@ -284,6 +289,7 @@ def test_wrong_settings_end_it_at_once(environment: dict[str, str], said: str, r
     assert said in ended.stderr
 
 
+@pytest.mark.fault("K3")
 def test_of_two_daemons_of_one_fleet_the_second_says_so(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
     files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
@@ -326,6 +332,7 @@ def test_a_changed_lock_file_counts_like_a_changed_manifest(run_fleet: FleetComm
         daemon.until(lambda _: fleet.state("alpha")["models"]["qwen3:8b"]["digest"] != before)
 
 
+@pytest.mark.fault("D8")
 def test_what_newer_manifests_protect_is_not_deleted_by_older_ones(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("registry: {bandwidth: 2MB}\nhosts: {alpha: {version: 0.32.15, models: {old:1b: {size: 4KB}}}}")
     manifest = run_fleet.write("m.yaml", "version: 1\nmodels: {qwen3:8b: , old:1b: {absent: true}}\n")
@@ -339,6 +346,7 @@ def test_what_newer_manifests_protect_is_not_deleted_by_older_ones(run_fleet: Fl
     assert fleet.names("alpha") == {"old:1b", "qwen3:8b"}
 
 
+@pytest.mark.fault("K12", "K17")
 def test_while_a_host_is_long_at_work_no_passes_pile_up(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15, faults: [{fault: silence, endpoint: pull}]}, beta: {}}")
     files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.write("m.yaml", ONE)))
@@ -359,3 +367,78 @@ def test_while_a_host_is_long_at_work_no_passes_pile_up(run_fleet: FleetCommand,
         )
         fleet.post("/hosts/alpha/down")
         daemon.until(lambda status: conditions(status) == {"beta": "ready"})
+
+
+@pytest.mark.long
+@pytest.mark.fault("D13", "D1")
+def test_a_reload_of_broken_manifests_keeps_the_last_good_ones_and_says_so(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    manifest = run_fleet.write("m.yaml", TWO)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    with DaemonProcess(run_fleet, *files, *RARELY, environment={"OLLAMA_FLEET_WATCH": "false"}) as daemon:
+        good = daemon.until(ready("alpha"))["fleet"]["source"]["revision"]
+        manifest.write_text(BROKEN, encoding="utf-8")
+        daemon.send(signal.SIGHUP)
+        daemon.manager.field("RELOADING", "1")
+        daemon.manager.field("READY", "1")
+        status = daemon.until(lambda status: "signal" in status["fleet"]["passes"][0]["triggers"])
+        source = status["fleet"]["source"]
+        assert (source["state"], source["revision"]) == ("broken", good)
+        assert "m.yaml:2:" in "\n".join(source["faults"])
+        metrics = daemon.ask("GET", "/metrics")[1]
+        assert re.search(r"^ollama_fleet_source_broken\{[^}]*\} 1", metrics, re.MULTILINE), metrics
+        # By those it still works: what somebody takes away comes back.
+        fleet.post("/hosts/alpha/remove", {"model": "qwen3:8b"})
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
+        assert daemon.end() == 0
+    assert run_fleet("daemon", *files, environment=NEW_STATE).code == 4, "one that never had good ones does not begin"
+
+
+NEW_STATE = {"OLLAMA_FLEET_LISTEN": "none"}
+
+
+@pytest.mark.long
+@pytest.mark.fault("T3")
+def test_a_machine_that_slept_looks_at_everything_first(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}, beta: {version: 0.32.15, down: true}}")
+    told = {
+        "OLLAMA_FLEET_MANIFESTS": str(run_fleet.write("m.yaml", TWO)),
+        "OLLAMA_FLEET_INVENTORY": fleet.inventory(run_fleet.folder / "hosts.yaml"),
+        "OLLAMA_FLEET_INTERVAL": "1h",
+        "OLLAMA_FLEET_BACK_OFF": "1h",
+    }
+    with DaemonProcess(run_fleet, environment=told, driven="asleep") as daemon:
+        daemon.until(lambda status: conditions(status) == {"alpha": "ready", "beta": "unknown"})
+        fleet.post("/hosts/beta/up")
+        fleet.post("/hosts/alpha/remove", {"model": "qwen3:8b"})
+        daemon.send(signal.SIGUSR1)
+        status = daemon.until(ready("alpha", "beta"))
+        assert fleet.names("alpha") == fleet.names("beta") == {"qwen3:8b", "llama3.2:3b"}
+        assert status["fleet"]["passes"][0]["triggers"] == ["woke"]
+
+
+@pytest.mark.long
+@pytest.mark.fault("T2")
+def test_a_wall_clock_that_is_set_forward_makes_one_pass_of_all_that_it_skips(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    told = {
+        "OLLAMA_FLEET_MANIFESTS": str(run_fleet.write("m.yaml", ONE)),
+        "OLLAMA_FLEET_INVENTORY": fleet.inventory(run_fleet.folder / "hosts.yaml"),
+        "OLLAMA_FLEET_INTERVAL": "1h",
+        # Twenty-four of these times are skipped, and the next one is far.
+        "OLLAMA_FLEET_CALENDAR": f"{(datetime.now(UTC).minute + 30) % 60} * * * *",
+        "OLLAMA_FLEET_ZONE": "UTC",
+    }
+    with DaemonProcess(run_fleet, environment=told, driven="set-forward") as daemon:
+        daemon.until(ready("alpha"))
+        daemon.send(signal.SIGUSR1)
+        # The clock is looked at once a second.
+        daemon.until(lambda status: status["fleet"]["passes"][0]["triggers"] == ["calendar"])
+        daemon.send(signal.SIGHUP)
+        status = daemon.until(lambda status: status["fleet"]["passes"][0]["triggers"] == ["signal"])
+        assert [one["triggers"] for one in status["fleet"]["passes"]] == [["signal"], ["calendar"], ["start"]]

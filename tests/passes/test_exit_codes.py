@@ -57,6 +57,7 @@ def test_3_when_an_item_is_blocked(run_fleet: FleetCommand, alpha: Simulated) ->
     assert "llama3.2:1b" in alpha.names("alpha"), "what is not blocked goes on"
 
 
+@pytest.mark.fault("D6", "D1")
 def test_4_for_a_faulty_manifest_and_no_host_is_asked(run_fleet: FleetCommand, alpha: Simulated) -> None:
     alpha.reset()
     ran = run_fleet("apply", "-i", "hosts.yaml", "--yes", manifest="version: 1\nmodels: {a: {pul: {}}, b: {warm: 7}}\n")
@@ -74,6 +75,7 @@ def test_5_while_another_run_is_at_work(run_fleet: FleetCommand, alpha: Simulate
         assert f"process {first.pid}" in second.stderr
 
 
+@pytest.mark.fault("D6", "P6")
 def test_6_when_a_guard_refuses(run_fleet: FleetCommand, alpha: Simulated) -> None:
     ran = run_fleet("apply", "-i", "hosts.yaml", "--yes", "--max-deletes", "1", manifest=GONE)
     assert ran.code == 6
@@ -105,6 +107,7 @@ def test_64_for_a_wrong_command_line(run_fleet: FleetCommand) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.fault("K1")
 def test_130_and_143_when_interrupted_and_the_next_run_finishes(
     number: signal.Signals, code: int, run_fleet: FleetCommand, alpha: Simulated
 ) -> None:
@@ -120,6 +123,7 @@ def test_130_and_143_when_interrupted_and_the_next_run_finishes(
     assert "llama3.2:1b" in alpha.names("alpha")
 
 
+@pytest.mark.fault("K1")
 def test_a_second_interrupt_ends_at_once(run_fleet: FleetCommand, alpha: Simulated) -> None:
     alpha.fault("alpha", {"fault": "stall", "endpoint": "pull"})
     run_fleet.write("ollama-fleet.yaml", PULL)

@@ -15,12 +15,13 @@ from tests.passes.asked_for import faults, undeclared
 from tests.passes.happenings import Apply, Happening, histories
 from tests.passes.world import World
 
-VERSIONS = ("0.3.14", "0.5.4", "0.5.13", "0.9.6", "0.12.6", "0.24.0", "0.32.15")
+VERSIONS = ("0.3.14", "0.9.6", "0.32.15")
+OTHERS = tuple(pytest.param(version, marks=pytest.mark.long) for version in ("0.5.4", "0.5.13", "0.12.6", "0.24.0"))
 LONG = os.environ.get("TESTS") == "long"
 EXAMPLES = int(os.environ.get("EXAMPLES", "500")) if LONG else 5
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [*VERSIONS, *OTHERS])
 @settings(
     max_examples=EXAMPLES,
     derandomize=not LONG,

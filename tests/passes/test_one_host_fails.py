@@ -37,6 +37,7 @@ IMPATIENT = {
 }
 
 
+@pytest.mark.fault("S1", "S3", "S4", "S5")
 @pytest.mark.parametrize(
     ("host", "fault", "outcome", "code"),
     [
@@ -93,6 +94,7 @@ def test_what_a_pull_comes_to(
     assert {f["model"]: f["code"] for f in failures[1:]}["acme/short:latest"] == "FLT-220"
 
 
+@pytest.mark.fault("N1", "N10", "S7", "S13")
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
@@ -126,6 +128,7 @@ def test_a_host_that_cannot_be_looked_at_gets_no_steps(
     assert not [request for request in fleet.requests() if request["host"] == "beta" and request["method"] == "DELETE"]
 
 
+@pytest.mark.fault("S3")
 def test_the_next_run_finishes_what_a_cut_stream_left(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:
@@ -140,6 +143,7 @@ def test_the_next_run_finishes_what_a_cut_stream_left(
     assert fleet.names("gamma") == WANTED
 
 
+@pytest.mark.fault("S3", "S5")
 def test_a_download_is_taken_up_where_it_broke_off(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:

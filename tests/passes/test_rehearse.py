@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fleet_command import FleetCommand
 from tests.passes.registries import Asking
 from tests.simulated import Simulated
@@ -64,6 +66,7 @@ def without_addresses(unobserved: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**each, "message": each["message"].partition(": http:")[0]} for each in unobserved]
 
 
+@pytest.mark.long
 def test_the_tour_goes_on_the_hosts_as_it_was_rehearsed(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:
@@ -92,6 +95,7 @@ def test_the_tour_goes_on_the_hosts_as_it_was_rehearsed(
     }
 
 
+@pytest.mark.long
 def test_what_drifted_what_only_evidence_proves_and_what_cannot_be_had_are_rehearsed_as_they_are(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:

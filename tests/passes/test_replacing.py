@@ -73,6 +73,7 @@ def test_the_former_content_is_copied_before_anything_is_changed(
     assert (digests(alpha)[name] == before) == (name == "moved:1b")
 
 
+@pytest.mark.fault("R5")
 def test_a_pull_of_another_content_than_pinned_is_taken_back(run_fleet: FleetCommand, alpha: Simulated) -> None:
     before = digests(alpha)
     code, told = apply(run_fleet, PINNED % ("0" * 64))
@@ -82,6 +83,7 @@ def test_a_pull_of_another_content_than_pinned_is_taken_back(run_fleet: FleetCom
     assert digests(alpha) == before
 
 
+@pytest.mark.fault("R5")
 def test_what_was_not_there_is_not_left_behind_either(run_fleet: FleetCommand, alpha: Simulated) -> None:
     alpha.post("/hosts/alpha/remove", {"model": "moved:1b"})
     before = digests(alpha)
@@ -111,6 +113,7 @@ def test_a_create_that_fails_leaves_the_former_model_and_nothing_else(
 
 
 @pytest.mark.parametrize("signalled", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.fault("K1")
 def test_a_run_killed_in_the_middle_is_finished_by_the_next(
     run_fleet: FleetCommand, alpha: Simulated, signalled: signal.Signals
 ) -> None:

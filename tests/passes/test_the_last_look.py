@@ -16,6 +16,7 @@ from tests.simulated import Simulated
 QUICK = {"OLLAMA_FLEET_RETRY_WAIT": "1ms", "OLLAMA_FLEET_RETRY_TRIES": "2", "OLLAMA_FLEET_ANSWER_DEADLINE": "2s"}
 
 
+@pytest.mark.fault("W1")
 def test_a_warm_model_that_another_load_throws_out_is_noticed(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_text_declared_empty_is_refused_once_the_base_is_known_to_have_one(
     assert fleet.names("alpha") == {"base:latest"}, "nothing was made that would be wrong"
 
 
+@pytest.mark.fault("W10")
 def test_former_content_goes_back_to_memory_when_the_new_one_does_not_come(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_saved_plan_is_not_carried_out_on_another_machine(
     assert fleet.names("alpha") == {"llama3.2:1b"}
 
 
+@pytest.mark.fault("H8")
 def test_a_pass_over_one_host_forgets_nothing_of_the_others(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_pass_over_one_host_forgets_nothing_of_the_others(
     assert fleet.names("beta") == set()
 
 
+@pytest.mark.fault("H8")
 def test_a_host_in_repair_is_still_guarded_when_it_comes_back(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]
 ) -> None:

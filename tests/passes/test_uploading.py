@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fleet.names import Digest
 from fleet.state.digests import Digests
 from fleet.weights.local import Stamp
@@ -65,6 +67,7 @@ def read_by(process: subprocess.Popen[str]) -> int:
     return int(told.split()[1])
 
 
+@pytest.mark.fault("U9", "U13")
 def test_a_file_is_hashed_once_and_sent_once_to_each_host(run_fleet: FleetCommand, simulate: Simulate) -> None:
     hosts = {"old": {"version": "0.5.4"}, "middle": {"version": "0.9.6"}, "new": {"version": "0.32.15"}}
     fleet = begin(run_fleet, simulate, hosts)
@@ -125,6 +128,7 @@ CASES = {
 }
 
 
+@pytest.mark.fault("U1", "U2", "U3", "U7", "U8", "U12")
 def test_an_upload_ends_well_or_says_why_not(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = begin(
         run_fleet, simulate, {name: {"version": case.version, "faults": [case.fault]} for name, case in CASES.items()}
@@ -156,6 +160,7 @@ def test_an_upload_ends_well_or_says_why_not(run_fleet: FleetCommand, simulate: 
     assert {step["host"] for step in second["steps"]} == made
 
 
+@pytest.mark.fault("U3", "U14")
 def test_what_is_remembered_of_a_file_is_doubted_where_a_host_says_otherwise(
     run_fleet: FleetCommand, simulate: Simulate
 ) -> None:
@@ -176,6 +181,7 @@ def test_what_is_remembered_of_a_file_is_doubted_where_a_host_says_otherwise(
     assert fleet.names("alpha") == {"acme/made:latest"}
 
 
+@pytest.mark.fault("U4")
 def test_a_file_that_is_written_to_meanwhile_is_not_made_a_model_of(
     run_fleet: FleetCommand, simulate: Simulate
 ) -> None:
@@ -214,6 +220,7 @@ def test_a_file_that_is_written_to_meanwhile_is_not_made_a_model_of(
     assert (state["models"], state["orphans"]) == (before, {})
 
 
+@pytest.mark.fault("U5", "U6")
 def test_files_that_no_model_can_be_made_from_are_faults_of_the_manifest(
     run_fleet: FleetCommand, simulate: Simulate
 ) -> None:
@@ -347,6 +354,7 @@ def test_an_upload_that_is_killed_is_finished_by_the_next_run(run_fleet: FleetCo
     assert finished(run_fleet, fleet)
 
 
+@pytest.mark.fault("K1")
 def test_an_upload_tells_how_far_it_is_and_can_be_interrupted(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = slowly(run_fleet, simulate)
     with run_fleet.start("apply", *FILES, "--yes", environment=QUICK) as process:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.codes import Code
-from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy, Update
+from fleet.manifest.inventory import Capacity, Host, NamePattern, Place, Policy, Prune, Update
 from fleet.manifest.item import AbsentItem, Alias, Check, Create, Desired, HostDesired, Item, Message, Pull, Warm
 from fleet.names import Digest, HostName, ModelName
 from fleet.ollama.versions import Version
@@ -28,7 +29,7 @@ from fleet.reconcile.reading import Listing
 from fleet.registry.image import Image, Layer
 from fleet.registry.locked import Locked
 from fleet.registry.served import Published, Unpublished
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.state.evidence import Begun, Checked, Evidence, Made, Pushed
 from fleet.state.remembered import HostRemembered, Remembered
 from fleet.weights.local import Format, LocalFile, Part, Stamp
 
@@ -141,8 +142,11 @@ def host_desired(called: str, entries: Mapping[str, Any] | Iterable[str], about:
 def desired(case: Mapping[str, Any]) -> Desired:
     about = case.get("hosts", {})
     hosts = {HostName(h): host_desired(h, entries, about.get(h, {})) for h, entries in case["desired"].items()}
-    policy = Policy(tuple(NamePattern(text) for text in case.get("protect", ())), case.get("max_deletes", 5))
-    return Desired("test", hosts, policy)
+    prune = Prune(case.get("prune", "never"))
+    policy = Policy(
+        tuple(NamePattern(text) for text in case.get("protect", ())), case.get("max_deletes", 5), prune=prune
+    )
+    return Desired("test", {name: replace(wanted, prune=prune) for name, wanted in hosts.items()}, policy)
 
 
 def content(about: Mapping[str, Any]) -> Content:
@@ -270,11 +274,23 @@ def remembered(about: Mapping[str, Any]) -> Remembered:
                     pending_of(name(model), frozenset(map(digest, accepted)))
                     for model, accepted in each.get("pending", {}).items()
                 },
+                {name(model): made(told) for model, told in each.get("made", {}).items()},
+                {
+                    name(model.split()[-1]): Begun((model.split()[:-1] or ["pull"])[0], None, NOW)
+                    for model in each.get("begun", ())
+                },
             )
             for called, each in about.get("hosts", {}).items()
         },
         {name(model): pushed(told) for model, told in about.get("pushed", {}).items()},
+        {about.get("scope", ""): about["sources"]} if "sources" in about else {},
     )
+
+
+def made(about: Any) -> Made:
+    """A letter: fleet's own in that content; `{is: a, owned: false}`: put there by fleet where something was before."""
+    told = about if isinstance(about, Mapping) else {"is": about}
+    return Made(digest(told["is"]), told.get("owned", True), NOW)
 
 
 def evidence(about: Mapping[str, Any]) -> Evidence:

@@ -24,7 +24,7 @@ from tests.reconcile import notation
 CASES = sorted((Path(__file__).parents[1] / "cases" / "plan").glob("*.yaml"))
 SAID = (
     *("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "scope", "allow", "only"),
-    *("served", "locked", "rebuild"),
+    *("served", "locked", "rebuild", "prune", "sources"),
 )
 EXPECTED = ("plan", "details", "blocked", "refused", "unobserved", "suspended", "states")
 
@@ -57,10 +57,12 @@ def planned(case: Mapping[str, Any]) -> Plan:
         fingerprint="f",
         remembered=remembered,
         scope=case.get("scope", ""),
+        sources=case.get("sources", ""),
         allowance=Allowance(
             allow.get("max_deletes"),
             frozenset(HostName(host) for host in allow.get("emptied", ())),
             allow.get("shrunk", False),
+            allow.get("sources", False),
         ),
         wanted=None if only is None else wanted,
         known=notation.known(case),
@@ -98,6 +100,7 @@ def states(made: Plan) -> list[str]:
     return lines
 
 
+@pytest.mark.fault("U9", "U10", "U12", "W1", "W2", "W3", "W6", "W10", "D11", "D12", "H11", "H16")
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_plan_of_the_case(path: Path) -> None:
     case = read(path)
@@ -136,5 +139,7 @@ def test_the_cases_reach_every_reason_code_and_state() -> None:
         Code.FROZEN,
         Code.DESIRED_SHRANK,
         Code.HOST_EMPTIED,
+        Code.SOURCES_CHANGED,
+        Code.FILTERED,
     }
     assert {d.state for each in made for host in each.hosts for d in host.items} == set(State)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,7 @@ def as_bytes(made: Plan) -> bytes:
     return json.dumps([step_as_json(step) for step in made.steps]).encode()
 
 
+@pytest.mark.fault("P12")
 @settings(law, max_examples=150)
 @given(entries(), observations())
 def test_planning_again_after_carrying_out_gives_no_steps(desired: About, observed: About) -> None:

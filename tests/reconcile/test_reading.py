@@ -34,6 +34,7 @@ def listed(*names: str) -> list[Listed]:
     return [Listed(name, HEX) for name in names]
 
 
+@pytest.mark.fault("S16")
 def test_names_in_two_spellings_are_set_aside_with_both() -> None:
     found = listing(listed("q:1", "Other:1", "Q:1", "other:1", "OTHER:1", "fine"))
     assert [str(name) for name in found.models] == ["fine:latest"]
@@ -44,12 +45,14 @@ def test_names_in_two_spellings_are_set_aside_with_both() -> None:
     ]
 
 
+@pytest.mark.fault("S16")
 def test_the_same_line_twice_is_a_collision_too() -> None:
     found = listing(listed("q:1", "q:1"))
     assert not found.models
     assert len(found.collisions) == 1
 
 
+@pytest.mark.fault("S10", "S15")
 def test_what_is_no_name_or_has_no_digest_is_kept_apart_and_cleaned() -> None:
     found = listing([Listed("a//b", HEX), Listed("q:1", "abc"), Listed("x\x1b[31m", HEX)])
     assert not found.models

@@ -87,6 +87,7 @@ def test_refusals_are_saved_with_what_they_held_back(tmp_path: Path) -> None:
     assert list(back.refused[0]["would"]) == ["delete old:1 on alpha (declared-absent)"]
 
 
+@pytest.mark.fault("P2")
 def test_the_file_is_private_and_whole_at_once(tmp_path: Path) -> None:
     path = tmp_path / "plan"
     path.write_text("what was there", encoding="utf-8")
@@ -96,6 +97,7 @@ def test_the_file_is_private_and_whole_at_once(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["plan"]
 
 
+@pytest.mark.fault("P2", "P11")
 def test_no_text_of_a_manifest_or_a_host_is_inside(tmp_path: Path) -> None:
     save(planned(), ARGUMENTS, str(tmp_path / "plan"))
     written = (tmp_path / "plan").read_text(encoding="utf-8")
@@ -104,6 +106,7 @@ def test_no_text_of_a_manifest_or_a_host_is_inside(tmp_path: Path) -> None:
     assert f"({len(SECRET)} bytes)" in written
 
 
+@pytest.mark.fault("P2")
 def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
     wanted = notation.desired({"desired": {"alpha": ["q:1"]}})
     host = HostName("alpha")
@@ -153,6 +156,7 @@ def test_a_forged_plan_of_other_shapes_is_refused(tmp_path: Path, change: dict[s
         read(str(path))
 
 
+@pytest.mark.fault("P1", "P2")
 def test_a_plan_for_another_machine_or_fleet_no_longer_fits(saved: SavedPlan) -> None:
     made = planned()
     assert match(saved, replace(made, urls=dict(made.urls))) == made
@@ -172,6 +176,7 @@ def test_a_part_of_a_plan_and_more_than_a_plan_are_refused(tmp_path: Path) -> No
             read(str(path))
 
 
+@pytest.mark.fault("P1")
 def test_a_plan_of_another_format_is_refused_though_its_checksum_fits(tmp_path: Path) -> None:
     path = tmp_path / "plan"
     save(planned(), ARGUMENTS, str(path))
@@ -214,6 +219,7 @@ def test_a_file_that_is_not_there_or_cannot_be_written_is_the_users_mistake(tmp_
     ],
     ids=["gone", "replaced", "made", "deleted", "moved", "down", "pulled", "base-gone"],
 )
+@pytest.mark.fault("P1")
 def test_a_touched_model_that_moved_on_makes_the_plan_stale(
     saved: SavedPlan, observed: dict[str, Any], words: str
 ) -> None:
@@ -223,6 +229,7 @@ def test_a_touched_model_that_moved_on_makes_the_plan_stale(
     assert words in str(refusal.value)
 
 
+@pytest.mark.fault("P1")
 def test_a_manifest_that_says_something_else_makes_the_plan_stale(saved: SavedPlan) -> None:
     for changed in (
         {"create": {"from": "q:1", "system": "another"}, "warm": {"keep": 600}},
@@ -269,6 +276,7 @@ def test_a_text_is_summed_up_by_hash_and_size_in_bytes() -> None:
     assert summary("\ud800") is not None
 
 
+@pytest.mark.fault("P11")
 def test_sensitive_values_are_shown_only_on_request() -> None:
     change = Change("system", "old", None, sensitive=True)
     assert change_as_json(change)["old"] != "old"

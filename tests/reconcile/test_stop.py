@@ -21,6 +21,7 @@ def test_a_call_goes_on_while_nobody_asks() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.fault("K1")
 def test_a_call_that_ends_within_the_grace_counts() -> None:
     async def scene() -> None:
         stop = Stop()
@@ -30,6 +31,7 @@ def test_a_call_that_ends_within_the_grace_counts() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.fault("K1")
 def test_a_call_that_does_not_end_is_left_and_its_end_unknown() -> None:
     left: list[str] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def test_lines_without_numbers_move_nothing() -> None:
     assert transferred.shown(layer(5, 0)) == (None, None, None)
 
 
+@pytest.mark.fault("S12")
 def test_numbers_out_of_bounds_are_cut() -> None:
     transferred = Transferred()
     for line in (layer(-50), layer(900)):
@@ -85,6 +87,7 @@ def test_no_movement_is_no_progress_even_without_a_floor() -> None:
     assert transferred.advanced(0)
 
 
+@pytest.mark.fault("S12")
 @law
 @given(st.lists(lines, max_size=12))
 def test_nothing_that_a_server_says_makes_it_go_back_or_leave_its_bounds(said: list[Progress]) -> None:

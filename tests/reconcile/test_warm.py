@@ -29,6 +29,7 @@ def warmth(desired: dict[str, Any], about: dict[str, Any], called: str = "a:1") 
     return found
 
 
+@pytest.mark.fault("W3")
 @pytest.mark.parametrize(
     ("runner", "found"),
     [
@@ -110,6 +111,7 @@ def test_a_context_that_is_no_number_is_not_compared() -> None:
     assert warmth({"a:1": {"warm": True}}, about).state == "as-desired"
 
 
+@pytest.mark.fault("W6")
 def test_all_names_on_one_runner_ask_for_the_longest_time_with_their_own_options() -> None:
     desired: dict[str, Any] = {
         "a:1": {"warm": {"keep": 60, "options": {"top_k": 1}}},

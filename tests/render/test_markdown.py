@@ -121,8 +121,8 @@ def test_a_bot_finds_its_former_comment_by_the_first_line(name: str, line: str) 
 
 def test_what_is_taken_away_comes_before_the_steps_with_its_size() -> None:
     text = plan_markdown(examples.full_plan())
-    row = "| - | `old:1b` | deleted | `cba06b5736fa` | 1.3 GB | `alpha` |"
-    assert text.index("4 models deleted or replaced") < text.index(row) < text.index("| 1 | + | pull | `qwen3:8b`")
+    row = "| - | `old:1b` | deleted | `cba06b5736fa` | 1.3 GB | `alpha` | declared absent |"
+    assert text.index("Deleted or replaced: 4 models, up to ") < text.index(row) < text.index("| 1 | + | pull | `qwen3:8b`")
 
 
 def plan_of(hosts: int, steps: int = 2) -> Plan:
@@ -144,7 +144,7 @@ def test_few_steps_are_open_and_many_are_folded() -> None:
     text = plan_markdown(plan_of(15))
     assert text.count("<details><summary><code>host-") == 15
     assert "<summary><code>host-0003</code>: 2 steps; up to 2.0 MB freed</summary>" in text
-    assert "<summary><b>30 models deleted or replaced</b> (30)</summary>" in text
+    assert "<summary><b>Deleted or replaced: 30 models, up to 30.0 MB</b> (30)</summary>" in text
     assert text.count("<details>") == text.count("</details>") == 16
 
 

@@ -154,6 +154,7 @@ def test_layers_are_added_up_and_the_running_one_is_named() -> None:
     assert transfer.told(1.0, with_layer=True).endswith("layer bbbb 500 MB of 1.0 GB")
 
 
+@pytest.mark.fault("S12")
 def test_a_layer_without_a_total_gives_no_share() -> None:
     transfer = Transfer(PULL, 0.0)
     transfer.moved(moved(5, None), 0.0)
@@ -226,6 +227,18 @@ def test_the_board_tells_what_ended_and_forgets_it() -> None:
     assert line == "alpha: pull qwen3:8b: done in 3.0s"
     board.take(failed(DELETE), 4.0)
     assert board.lines(80, 5, 5.0) == ["1 of 2 steps done, 0 running, 1 not done"]
+
+
+@pytest.mark.fault("S6")
+def test_a_server_that_works_without_a_word_is_shown_to_be_waited_for() -> None:
+    board = Board(1)
+    board.take(StepBegun(PULL), 0.0)
+    board.take(StepMoved(PULL, "verifying sha256 digest"), 5.0)
+    assert board.lines(80, 5, 14.0)[0] == "alpha: pull qwen3:8b  verifying sha256 digest"
+    assert board.lines(80, 5, 65.0)[0] == "alpha: pull qwen3:8b  verifying sha256 digest, silent for 1m"
+    board.take(moved(4 * GB), 70.0)
+    assert "silent" not in board.lines(120, 5, 71.0)[0]
+    assert board.lines(120, 5, 1505.0)[0].endswith("100 %, 4.0 of 4.0 GB, silent for 23m55s")
 
 
 def test_a_step_without_numbers_is_shown_by_the_words_of_the_server() -> None:

@@ -20,6 +20,7 @@ from fleet.reconcile.checks.verdict import questions_of
 from fleet.reconcile.connection import connect
 from fleet.reconcile.observe import unobserved
 from fleet.reconcile.observed import Present, Unobserved
+from fleet.reconcile.places import at_once
 from fleet.reconcile.reading import Listing, listing
 from fleet.settings import Settings
 from fleet.state.evidence import Checked
@@ -62,7 +63,7 @@ async def check_all(
 
     One model at a time on each host, and at most `settings.parallelism` hosts. `heard` is told as verdicts come.
     """
-    places = asyncio.Semaphore(settings.parallelism)
+    places = asyncio.Semaphore(at_once(settings.parallelism))
     missed: list[Unobserved] = []
 
     async def one(desired: HostDesired, items: list[Item]) -> list[Asked]:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from fleet.endpoint import Endpoint
 from fleet.manifest.item import Desired, HostDesired
 from fleet.names import HostName
-from fleet.ollama.credentials import Trust
 from fleet.ollama.handshake import Handshake, shake_hands
+from fleet.reconcile.connection import trust
 from fleet.reconcile.doctor.exposure import exposed, of_connection
 from fleet.reconcile.doctor.finding import About, Finding, Severity, ordered
 from fleet.reconcile.doctor.machine import of_machine
@@ -21,6 +21,7 @@ from fleet.reconcile.doctor.registries import Trial, not_asked, of_trial, trials
 from fleet.reconcile.doctor.version import of_host
 from fleet.reconcile.inside import Inside, look_into
 from fleet.reconcile.observed import Unobserved
+from fleet.reconcile.places import at_once
 from fleet.settings import Settings
 
 _NOT_SHAKEN = Handshake()
@@ -80,7 +81,7 @@ def of_examined(examined: Examined, now: datetime) -> list[Finding]:
 async def _examine_all(
     hosts: Iterable[HostDesired], settings: Settings, seen: Callable[[HostName, Inside | Unobserved], None]
 ) -> list[Examined]:
-    places = asyncio.Semaphore(settings.parallelism)
+    places = asyncio.Semaphore(at_once(settings.parallelism))
 
     async def one(desired: HostDesired) -> Examined:
         async with places:
@@ -100,9 +101,8 @@ async def _examined(desired: HostDesired, settings: Settings) -> Examined:
     addresses = await _resolved(endpoint, settings.connect_timeout)
     if isinstance(looked, Unobserved):
         return Examined(desired, looked, addresses)
-    tls = host.tls
-    trust = None if tls is None else Trust(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name)
-    return Examined(desired, looked, addresses, await shake_hands(endpoint, trust, settings.answer_deadline))
+    shaken = await shake_hands(endpoint, trust(host, settings), settings.answer_deadline)
+    return Examined(desired, looked, addresses, shaken)
 
 
 async def _resolved(endpoint: Endpoint, within: float) -> tuple[str, ...]:

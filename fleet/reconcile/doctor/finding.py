@@ -71,5 +71,5 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
-    """Whether there is nothing to be done now."""
-    return all(each.severity is Severity.NOTE for each in findings)
+    """Whether there is nothing to be done now. A certificate that is about to end still holds."""
+    return all(each.severity is Severity.NOTE or each.about is About.CERTIFICATE for each in findings)

@@ -26,8 +26,9 @@ def of_machine(
     """What is to be said of it, for these hosts and the fleet of this name. Makes no file and no folder."""
     user = os.geteuid()
     for path in secret_files(hosts):
-        yield from of_secret(path, told_of(path), user, environment.get("CREDENTIALS_DIRECTORY"))
-    yield from variables(hosts, environment)
+        yield from of_secret(path, told_of(path), user, settings.credentials_dir)
+    if settings.credential_command is None:
+        yield from variables(hosts, environment)
     yield from of_environment(environment)
     folder = told_of(settings.state_dir)
     unfit = [*of_state(folder, files_in(settings.state_dir), user)]

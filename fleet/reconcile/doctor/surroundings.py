@@ -6,6 +6,7 @@ The rules are pure; `told_of` alone looks at the disk.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ def secret_files(hosts: Iterable[Host]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def of_secret(path: str, told: Told | None, user: int, system_credentials: str | None = None) -> Iterator[Finding]:
-    """`system_credentials` is the folder that systemd keeps credentials in, whose modes are its own affair."""
+def of_secret(path: str, told: Told | None, user: int, handed_over: str | None = None) -> Iterator[Finding]:
+    """`handed_over` is the folder that a service manager puts credentials in, whose modes are its own affair."""
     if told is None:
         yield Finding(
             Severity.PROBLEM,
@@ -59,16 +60,18 @@ def of_secret(path: str, told: Told | None, user: int, system_credentials: str |
             code=Code.CREDENTIALS_UNREADABLE,
         )
         return
-    if system_credentials is not None and Path(path).is_relative_to(system_credentials):
+    if handed_over is not None and Path(path).parent == Path(handed_over):
         return
     shared = stat.S_IMODE(told.mode) & 0o077
     if shared:
         can = "read or replace" if shared & 0o022 else "read"
         yield Finding(
-            Severity.PROBLEM if shared & 0o022 else Severity.WARNING,
+            Severity.PROBLEM,
             About.CREDENTIAL,
-            f"others than its owner can {can} the credential `{path}` (mode {stat.S_IMODE(told.mode):04o})",
-            f"chmod 600 {path}",
+            f"others than its owner can {can} the credential `{path}` (mode {stat.S_IMODE(told.mode):04o}), so it is"
+            " refused",
+            f"chmod 600 {shlex.quote(path)}",
+            code=Code.CREDENTIALS_UNREADABLE,
         )
     if told.owner not in {user, 0}:
         yield Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fleet.foreign import clean
 from fleet.quantities import InvalidQuantity, size
 
 _BITS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT]?)(?:bit|bps)\Z")
@@ -15,12 +16,12 @@ def bandwidth(text: str) -> float:
     plain = text.removesuffix("/s")
     if plain.endswith("b"):
         # `1Gb` is a gigabit to some and a gigabyte to others.
-        raise InvalidQuantity(f"`{text[:80]}` is no bandwidth: write `bit` or `B` (`1Gbit`, `100MB`)")
+        raise InvalidQuantity(f"`{clean(text, 80)}` is no bandwidth: write `bit` or `B` (`1Gbit`, `100MB`)")
     match = _BITS.match(plain)
     try:
         found = float(match[1]) * _THOUSANDS[match[2]] / 8 if match else float(size(plain))
     except InvalidQuantity:
-        raise InvalidQuantity(f"`{text[:80]}` is no bandwidth (`1Gbit`, `100MB`)") from None
+        raise InvalidQuantity(f"`{clean(text, 80)}` is no bandwidth (`1Gbit`, `100MB`)") from None
     if not 1 <= found <= 1e15:
-        raise InvalidQuantity(f"`{text[:80]}` is no bandwidth that a line has (`1Gbit`, `100MB`)")
+        raise InvalidQuantity(f"`{clean(text, 80)}` is no bandwidth that a line has (`1Gbit`, `100MB`)")
     return found

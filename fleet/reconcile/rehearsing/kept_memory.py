@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from fleet.manifest.item import Check
 from fleet.names import Digest, HostName, ModelName
-from fleet.reconcile.rehearsing.snapshot import KeptChecked, KeptEvidence, KeptMemory, KeptPushed
-from fleet.state.evidence import Checked, Evidence, Pushed
+from fleet.reconcile.rehearsing.snapshot import KeptChecked, KeptEvidence, KeptMade, KeptMemory, KeptPushed
+from fleet.state.evidence import Checked, Evidence, Made, Pushed
 from fleet.state.remembered import HostRemembered
 
 Questions = Mapping[str, str]
@@ -25,6 +25,7 @@ def kept_memory(host: HostRemembered) -> KeptMemory:
         tuple(sorted(map(str, host.borrowed))),
         {str(name): _kept_evidence(each) for name, each in sorted(host.evidence.items())},
         {str(name): _kept_checked(each) for name, each in sorted(host.checked.items())},
+        {str(name): KeptMade(m.digest.hex, m.owned, _written(m.at)) for name, m in sorted(host.made.items())},
     )
 
 
@@ -40,6 +41,7 @@ def memory_of(kept: KeptMemory, url: str, hashes: Hashes, questions: Questions) 
         {ModelName.parse(name): _evidence(each, hashes) for name, each in kept.evidence.items()},
         {ModelName.parse(name): _checked(each, questions) for name, each in kept.checked.items()},
         frozenset(map(ModelName.parse, kept.borrowed)),
+        {ModelName.parse(name): Made(Digest(m.digest), m.owned, _time(m.at)) for name, m in kept.made.items()},
     )
 
 

@@ -26,6 +26,8 @@ def record_of(snapshot: Snapshot, meant: Pass, played: Pass, texts: Texts) -> Re
     hashes = {kept.hash: content_hash(content_of(kept, texts)) for kept in snapshot.contents.values()}
     asked = questions(meant.desired)
     items = {} if snapshot.asked is None else {played.scope: snapshot.asked}
+    # A proposal is read from another place than what is in force, and stands in for it.
+    sources = dict.fromkeys(items, played.told_sources)
     if snapshot.others:
         items[_OTHERS] = 1
     try:
@@ -41,7 +43,7 @@ def record_of(snapshot: Snapshot, meant: Pass, played: Pass, texts: Texts) -> Re
             code=Code.SNAPSHOT_WRONG,
             hint=Code.SNAPSHOT_WRONG.cure,
         ) from fault
-    return Remembered(items, hosts, pushed)
+    return Remembered(items, hosts, pushed, sources)
 
 
 def keep_recorded_forms(snapshot: Snapshot, digests: Digests) -> None:

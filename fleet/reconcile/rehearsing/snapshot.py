@@ -146,6 +146,16 @@ class KeptChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptMade:
+    """`fleet.state.evidence.Made`."""
+
+    __pydantic_config__ = _STRICT
+    digest: Hex
+    owned: bool
+    at: Word
+
+
+@dataclass(frozen=True, slots=True)
 class KeptMemory:
     """What fleet's record had of a host: of the machine where the snapshot was taken."""
 
@@ -155,6 +165,7 @@ class KeptMemory:
     borrowed: tuple[ModelKey, ...] = ()
     evidence: Mapping[ModelKey, KeptEvidence] = field(default_factory=dict)
     checked: Mapping[ModelKey, KeptChecked] = field(default_factory=dict)
+    made: Mapping[ModelKey, KeptMade] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def on_copies(desired: Desired, url: Callable[[HostName], str]) -> Desired:
         if id(wanted.items) not in tuples:
             tuples[id(wanted.items)] = tuple(asked[id(item)] for item in wanted.items)
         host = replace(wanted.host, url=url(name), auth=None, tls=None)
-        hosts[name] = HostDesired(host, tuples[id(wanted.items)], wanted.absent)
+        hosts[name] = replace(wanted, host=host, items=tuples[id(wanted.items)])
     return replace(desired, hosts=hosts)
 
 

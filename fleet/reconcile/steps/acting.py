@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import assert_never
 
 from fleet.codes import Code
-from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
+from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.manifest.item import HostDesired
 from fleet.ollama.client import Client
+from fleet.reconcile.difference import Blocked, Reason
 from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.asking import check
 from fleet.reconcile.steps.copying import copy_alias
 from fleet.reconcile.steps.creating import create
 from fleet.reconcile.steps.deleting import delete
+from fleet.reconcile.steps.holding import held
 from fleet.reconcile.steps.pulling import pull
 from fleet.reconcile.steps.pushing import push
+from fleet.reconcile.steps.recording import recorded
 from fleet.reconcile.steps.replacing import replacing
 from fleet.reconcile.steps.session import Session, StoppedError, SupersededError, Told
 from fleet.reconcile.steps.uploading import upload_step
@@ -34,10 +37,16 @@ class Acting:
         self._session = Session(client, desired, before, told)
         self.out_of_memory = False
         """A load failed for lack of memory: another one would throw out what is there."""
+        self.disk_full = False
+        """Something did not fit on the disk: what else is brought would fail likewise, and leave damage behind."""
 
     def moved(self, step: Step) -> int:
         """Bytes that the step transferred."""
         return self._session.moved(step)
+
+    def held(self, step: Step) -> Blocked | None:
+        """Why the step is left for later, if it is."""
+        return held(self._session, step)
 
     async def act(self, step: Step) -> None:
         """Does it, and proves it. Raises `HostError`, `SupersededError`, `StoppedError` before anything was sent, or
@@ -50,15 +59,20 @@ class Acting:
                 raise StoppedError
             match step.action:
                 case Action.PULL:
-                    await pull(session, step)
+                    await recorded(session, step, present, lambda: pull(session, step))
                 case Action.UPLOAD:
                     await upload_step(session, step)
                 case Action.CREATE:
-                    await create(session, step)
+                    await recorded(session, step, present, lambda: create(session, step))
                 case Action.CHECK:
                     await check(session, step)
+                case Action.COPY if step.reason is Reason.PUT_BACK:
+                    # Of nobody's declaring, and what stands there is kept by nobody either.
+                    await copy_alias(session, step)
                 case Action.COPY:
-                    await replacing(session, step, lambda: copy_alias(session, step))
+                    await recorded(
+                        session, step, present, lambda: replacing(session, step, lambda: copy_alias(session, step))
+                    )
                 case Action.LOAD:
                     await self._load(step)
                 case Action.RELEASE:
@@ -72,6 +86,9 @@ class Acting:
                     await push(session, step)
                 case _:
                     assert_never(step.action)
+        except HostAnswered as error:
+            self.disk_full = self.disk_full or error.code is Code.DISK_FULL
+            raise
         except HostUnreachable as error:
             if not session.may_have_changed(step):
                 raise

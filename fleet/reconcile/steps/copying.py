@@ -8,7 +8,7 @@ from fleet.codes import Code
 from fleet.errors import HostAnswered
 from fleet.names import Digest, ModelName
 from fleet.reconcile.observed import Present
-from fleet.reconcile.step import Step
+from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.session import Session, SupersededError, not_as_wanted
 
 
@@ -46,7 +46,10 @@ async def copy(
     """
 
     async def once() -> None:
-        await session.client.copy(source.listed, listed)
+        call = session.client.copy(source.listed, listed)
+        # Backups and what is only passed through are recorded apart.
+        settles = step.action is not Action.CREATE
+        await (session.changing(step, call, settles=settles) if name == step.model else call)
 
     async def recheck() -> bool:
         now = (await session.models()).get(name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError
 from fleet.manifest.item import Create
+from fleet.ollama.wire import Progress
+from fleet.quantities import show_size
 from fleet.reconcile.compare import cannot_clear, changes, uncleared
 from fleet.reconcile.content import content_hash
 from fleet.reconcile.inputs import fingerprint, inputs
@@ -27,6 +30,7 @@ async def create(session: Session, step: Step) -> None:
     source = step.item.source if step.item else None
     if not isinstance(source, Create):
         raise TypeError("a create step without what to create")
+    await session.read_version()
     base = await _base(session, source)
     field = uncleared(source, base[1] if base else None, session.version)
     if field is not None:
@@ -41,6 +45,7 @@ async def _created(session: Session, step: Step, source: Create, base: Base | No
         await _sent(session, step, source, base)
     except HostAnswered as error:
         if error.code is not Code.BLOB_VANISHED:
+            _say_what_stays(error, source, session)
             raise
         # A restart of the server between upload and create takes blobs away that nothing uses yet (6.1).
         session.tell(StepRetried(step, 2, str(error)))
@@ -60,12 +65,24 @@ async def _created(session: Session, step: Step, source: Create, base: Base | No
     )
 
 
+def _say_what_stays(error: HostAnswered, source: Create, session: Session) -> None:
+    """No server tells what no model uses, nor removes it before its next start (`ollama-api.md` 6.1)."""
+    size = sum(blob.size for blob in blobs(source, session.version))
+    if size:
+        error.args = (
+            f"{error}; the {show_size(size)} sent for it stay on the host, unused, until its Ollama is started again",
+        )
+
+
 async def _sent(session: Session, step: Step, source: Create, base: Base | None) -> None:
     archives = {blob.files: await session.shared.uploads.digest(blob) for blob in blobs(source, session.version)}
     listed = base[0].listed if base else None
-    wanted = request(source, step.listed, listed, session.version, archives)
+
+    def begin() -> AsyncGenerator[Progress, None]:
+        return session.client.create(request(source, step.listed, listed, session.version, archives))
 
     async def recheck() -> bool:
+        await session.read_version()
         if base is not None:
             await _base(session, source)
         present = (await session.models()).get(step.model)
@@ -75,7 +92,7 @@ async def _sent(session: Session, step: Step, source: Create, base: Base | None)
             session.presume(step, present)
         return False
 
-    await session.transfer(step, lambda: session.client.create(wanted), recheck)
+    await session.transfer(step, begin, recheck)
 
 
 async def _blobs(session: Session, step: Step, source: Create) -> None:

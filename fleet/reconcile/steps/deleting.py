@@ -24,3 +24,4 @@ async def delete(session: Session, step: Step) -> None:
     host = session.desired.host.name
     session.shared.memory.forget_evidence(host, step.model)
     session.shared.memory.give_back(host, step.model)
+    session.shared.memory.forget_made(host, step.model)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError
 from fleet.manifest.item import Pull
 from fleet.names import ModelName
 from fleet.ollama.versions import Capability, has
+from fleet.ollama.wire import Progress
 from fleet.reconcile.backup import backup_of, pending_of
 from fleet.reconcile.known import fixed
 from fleet.reconcile.observed import Present
@@ -24,6 +27,8 @@ async def pull(session: Session, step: Step) -> None:
     if source.origin is not None:
         await _through(session, step, source, source.origin)
     elif step.accepts is None:
+        # Before a copy of the former content is made for nothing.
+        session.shared.breaker.check(step.model.registry, session.desired.host.name)
         await replacing(session, step, lambda: _directly(session, step, source))
     else:
         await _only_accepted(session, step, source)
@@ -50,7 +55,7 @@ async def _directly(session: Session, step: Step, source: Pull, *, was_free: boo
     if kept is not None and await _will_do(session, step, kept):
         await copy(session, step, kept, step.model, step.listed)
         return
-    await session.transfer(step, lambda: session.client.pull(step.listed, insecure=source.insecure))
+    await _fetched(session, step, source, step.listed)
     present = await session.listed(step)
     if await session.content(present, fresh=True) is None:
         raise broken(step)
@@ -60,12 +65,29 @@ async def _directly(session: Session, step: Step, source: Pull, *, was_free: boo
         raise _another(session, step, source, present)
 
 
+async def _fetched(session: Session, step: Step, source: Pull, listed: str) -> None:
+    """Pulled under that name. Raises with `REGISTRY_LEFT_ALONE` where its registry fails on several hosts."""
+    registry, host = (source.origin or step.model).registry, session.desired.host.name
+    breaker = session.shared.breaker
+
+    def begin() -> AsyncGenerator[Progress, None]:
+        return breaker.through(registry, host, lambda: session.client.pull(listed, insecure=source.insecure))
+
+    await session.transfer(step, begin)
+
+
 async def _through(session: Session, step: Step, source: Pull, origin: ModelName) -> None:
     """Pulled as `origin`, verified, copied to the declared name; the other name goes, unless it was there before."""
     host = session.desired.host
     models = await session.models()
     there = models.get(origin)
-    borrowed = there is None or origin in session.shared.borrowed(host)
+    lent = session.shared.borrowed(host)
+    borrowed = there is None or origin in lent
+    former = models.get(backup_of(origin)) if backup_of(origin) in lent else None
+    if there is not None and former is not None and not borrowed:
+        # A run that was killed has set what was there aside.
+        await _beside(session, step, source, there, former)
+        return
     if borrowed:
         session.shared.memory.borrow(host.name, host.url, origin)
     elif there is not None and not await _will_do(session, step, there):
@@ -74,7 +96,7 @@ async def _through(session: Session, step: Step, source: Pull, origin: ModelName
     try:
         listed = there.listed if there is not None else str(origin)
         if there is None or not await _will_do(session, step, there):
-            await session.transfer(step, lambda: session.client.pull(listed, insecure=source.insecure))
+            await _fetched(session, step, source, listed)
         present = (await session.models()).get(origin)
         if present is None:
             raise not_as_wanted(f"`{origin}` is not listed after the host said success")
@@ -91,13 +113,18 @@ async def _through(session: Session, step: Step, source: Pull, origin: ModelName
         await _given_back(session, step, origin, quietly=False)
 
 
-async def _beside(session: Session, step: Step, source: Pull, there: Present) -> None:
-    """As `_through`, where the other name is somebody's and holds something else: that is there again afterwards."""
+async def _beside(session: Session, step: Step, source: Pull, there: Present, former: Present | None = None) -> None:
+    """As `_through`, where the other name is somebody's and holds something else: that is there again afterwards.
+
+    `former` is what was there before a run that was killed.
+    """
     host, aside = session.desired.host, backup_of(there.name)
-    session.shared.memory.borrow(host.name, host.url, aside)
-    await copy(session, step, there, aside, str(aside))
+    if former is None:
+        session.shared.memory.borrow(host.name, host.url, aside)
+        await copy(session, step, there, aside, str(aside))
     try:
-        await session.transfer(step, lambda: session.client.pull(there.listed, insecure=source.insecure))
+        if former is None or former.digest == there.digest or not await _will_do(session, step, there):
+            await _fetched(session, step, source, there.listed)
         present = (await session.models()).get(there.name)
         if present is None or await session.content(present, fresh=True) is None:
             raise broken(step)

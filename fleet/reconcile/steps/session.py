@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from fleet.manifest.item import HostDesired
 from fleet.names import ModelName
 from fleet.ollama.client import Client
 from fleet.ollama.wire import Progress
+from fleet.reconcile.connection import Reach, connect
 from fleet.reconcile.observe import whole
 from fleet.reconcile.observed import Content, Observed, Present
 from fleet.reconcile.progress import Listener, StepMoved, StepRetried
@@ -23,10 +24,13 @@ from fleet.reconcile.steps.shared import Shared
 from fleet.reconcile.stop import Stop
 from fleet.reconcile.transfer import Transferred
 from fleet.settings import Settings
+from fleet.state.leases import Leases
 
 _LONGEST_PAUSE = 10.0
 _REFILLS = 20
 """How often the tries of one transfer are refilled by progress at most: a host could break off for ever."""
+_STALLS = 3
+"""How often what stands still is taken up again: each time costs the whole `stall_window` (`reliability.md` S5)."""
 
 
 class SupersededError(Exception):
@@ -47,6 +51,9 @@ class Told:
     shared: Shared
     enough: Callable[[Step], str | None] = lambda _: None
     """Why a step is not to be begun any more, although nobody asked to stop, if so."""
+    reach: Reach = connect
+    leases: Leases | None = None
+    """Who changes which host, over all fleets of this machine; nothing where there can be no other."""
 
 
 class Session:
@@ -67,7 +74,11 @@ class Session:
             if (present := before.models.get(name)) is not None and content is not None
         }
         """What the host showed, by the digest that it listed."""
+        self.last: Mapping[ModelName, Present] = before.models
+        """What the host listed when it was looked at last."""
         self._sent: set[int] = set()
+        self._opened: set[int] = set()
+        self._left_open: set[int] = set()
         self._moved: dict[int, Transferred] = {}
 
     def moved(self, step: Step) -> int:
@@ -83,8 +94,22 @@ class Session:
         """Whether something of this step may have been carried out already."""
         return step.number in self._sent
 
+    def opened(self, step: Step) -> bool:
+        """Whether what the step's name holds may have been changed by the step."""
+        return step.number in self._opened
+
+    def left_open(self, step: Step) -> bool:
+        """Whether the host may still be at it although the step gave up: nothing that was answered settled it."""
+        return step.number in self._left_open
+
+    async def read_version(self) -> None:
+        """The server may be another one than when the host was looked at: it speaks its own dialect of create."""
+        self.version = await self.client.place(await self.client.version())
+
     async def listing(self) -> Listing:
-        return listing(await self.client.tags())
+        found = listing(await self.client.tags())
+        self.last = found.models
+        return found
 
     async def models(self) -> dict[ModelName, Present]:
         return dict((await self.listing()).models)
@@ -142,10 +167,28 @@ class Session:
                     self.tell(StepMoved(step, line.status, *moved.shown(line)))
 
         async def once() -> None:
-            await self.stop.heed(follow(), grace)
+            await self.changing(step, self.stop.heed(follow(), grace), settles=resumes)
 
         tries = self.settings.pull_tries if resumes else self.settings.retry_tries
         await self.again(step, once, tries, lambda: moved.advanced(self.settings.stall_floor), recheck)
+        self._left_open.discard(step.number)
+
+    async def changing(self, step: Step, call: Awaitable[None], *, settles: bool) -> None:
+        """Awaits a request that changes what the step's name holds, and notes what may be left of it. An answer to one
+        that `settles` what was left before, as it joins that, ends it.
+        """
+        self._opened.add(step.number)
+        try:
+            await call
+        except OutcomeUnknown:
+            self._left_open.add(step.number)
+            raise
+        except HostAnswered:
+            if settles:
+                self._left_open.discard(step.number)
+            raise
+        if settles:
+            self._left_open.discard(step.number)
 
     async def again(
         self,
@@ -175,11 +218,14 @@ class Session:
                     self._sent.add(step.number)
                 tried = 1 if advanced() else tried + 1
                 again = error.code.retry == "later" or isinstance(error, OutcomeUnknown)
+                # It could be chance; only that it comes again and again, and nothing moves, is what its code says.
+                again = again or error.code is Code.DOWNLOAD_DAMAGED
                 again = again and (patient or error.code not in {Code.NO_ANSWER, Code.SILENT})
-                # What has to be sent again first is not mended by asking.
-                again = again and error.code is not Code.BLOB_VANISHED
+                # What has to be sent again first is not mended by asking, and what is left alone is not asked.
+                again = again and error.code not in {Code.BLOB_VANISHED, Code.REGISTRY_LEFT_ALONE}
                 answered = isinstance(error, HostAnswered) and error.code is not Code.REGISTRY_TROUBLE
                 spent = tried >= (min(tries, self.settings.retry_tries) if answered else tries)
+                spent = spent or (error.code is Code.STALLED and tried > _STALLS)
                 spent = spent or calls >= _REFILLS * tries
                 if not again or spent or self.stop.requested or (mismatched and error.code is Code.DIGEST_MISMATCH):
                     raise

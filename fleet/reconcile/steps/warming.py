@@ -33,14 +33,23 @@ async def load(session: Session, step: Step) -> None:
     async def once() -> None:
         await session.stop.heed(_loaded(session, present, content, keep_alive, warm.options), session.settings.grace)
 
-    await session.again(step, once, patient=False)
+    host, memory = session.desired.host, session.shared.memory
+    first = step.model not in session.shared.known(host).loaded
+    if first:
+        # Before, so that a run that is killed does not forget whose it is. Former options stay until others are loaded.
+        memory.keep_loaded(host.name, host.url, step.model, dict(warm.options))
+    try:
+        await session.again(step, once, patient=False)
+    except HostAnswered:
+        if first:
+            memory.forget_loaded(host.name, step.model)
+        raise
     former = await _former(session, present, content)
     if former:
         # Same weights, loaded under what the name held before: the server keeps that runner and its digest.
         await unload(session, step, present.listed, former)
         await session.again(step, once, patient=False)
-    host = session.desired.host
-    session.shared.memory.keep_loaded(host.name, host.url, step.model, dict(warm.options))
+    memory.keep_loaded(host.name, host.url, step.model, dict(warm.options))
 
 
 async def release(session: Session, step: Step) -> None:
