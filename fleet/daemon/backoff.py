@@ -6,6 +6,7 @@ monotonic clock: setting the wall clock back silences nothing (`reliability.md` 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,14 +23,21 @@ Key = tuple[HostName, str, str]
 _BEGUN = float("-inf")
 
 
+def slept() -> float:
+    """From Linux, whose clock of the boot goes on while the machine is suspended, and whose monotonic one does not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Two of them, since only one may be set by people."""
+    """Several of them, since only one may be set by people, and only one stands still while the machine sleeps."""
 
     monotonic: Callable[[], float]
     """Seconds from some moment on."""
     now: Callable[[], datetime]
     """UTC."""
+    asleep: Callable[[], float] = slept
+    """For how many seconds the machine slept since it started, which the monotonic clock leaves out."""
 
 
 class BackOff:

@@ -87,7 +87,8 @@ async def look_at_secrets(running: Running, settings: Settings) -> None:
         await asyncio.sleep(_SETTLED)
         hosts = [host.host for host in running.loop.desired.values()]
         running.counters.credentials_seen(await asyncio.to_thread(credentials.changed, settings, hosts))
-        running.counters.certificates_seen(await certificates.ends(hosts, settings.connect_timeout))
+        found = await certificates.ends(hosts, settings.connect_timeout, settings.credentials_dir)
+        running.counters.certificates_seen(found)
         await asyncio.sleep(certificates.EVERY - _SETTLED)
 
 

@@ -17,15 +17,20 @@ EVERY = 6 * 3600.0
 _AT_ONCE = 8
 
 
-async def ends(hosts: Iterable[Host], within: float) -> dict[HostName, datetime]:
+async def ends(hosts: Iterable[Host], within: float, credentials_dir: str | None = None) -> dict[HostName, datetime]:
     """When each certificate ends, of hosts with TLS that could be connected to; each is waited for `within` seconds at
-    most. Credentials are not sent. What fails is left out, since the pass tells of it.
+    most. Credentials are not sent. What fails is left out, since the pass tells of it. `credentials_dir` as in the
+    settings.
     """
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(host: Host, endpoint: Endpoint) -> tuple[HostName, datetime | None]:
         tls = host.tls
-        trust = None if tls is None else Trust(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name)
+        trust = (
+            None
+            if tls is None
+            else Trust(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name, handed_over=credentials_dir)
+        )
         async with places:
             return host.name, (await shake_hands(endpoint, trust, within)).certificate_ends
 

@@ -19,7 +19,7 @@ from fleet.render.words import counted, some
 
 _NAMED = 3
 _ENDED_BADLY = frozenset({Outcome.FAILED, Outcome.UNKNOWN})
-_NOT_FAILED = frozenset({Code.INTERRUPTED, Code.NOT_TRIED, Code.SUPERSEDED})
+_NOT_FAILED = frozenset({Code.INTERRUPTED, Code.NOT_TRIED, Code.SUPERSEDED, Code.HOST_UNSETTLED, Code.HOST_LEASED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from fleet.reconcile.report import Failure, Report
 from fleet.reconcile.step import Plan, Refusal
 from fleet.reconcile.warm import runner_of
 from fleet.render.held_back import held_back, refusal_text
-from fleet.render.words import STANDS
+from fleet.render.words import STANDS, offloaded
 from fleet.state.attempts import Attempt
 
 AS_DESIRED = "as-desired"
@@ -38,6 +38,7 @@ HELD_BACK = "held-back"
 SUSPENDED = "suspended"
 BLOCKED = "blocked"
 UNVERIFIED = "unverified"
+OFFLOADED = "degraded-offload"
 TROUBLE = "trouble"
 
 
@@ -196,7 +197,7 @@ def _removal(removal: Removal, refusal: Refusal | None, circumstances: Circumsta
     item = ItemStatus(
         present.name,
         Condition.PROGRESSING,
-        "declared-absent",
+        str(removal.reason),
         circumstances.now,
         kind=Kind.REMOVAL,
         digest=present.digest,
@@ -229,6 +230,8 @@ def _stands(difference: Difference) -> tuple[Condition, str, str, Code | None]:
         return Condition.PROGRESSING, str(difference.publish), STANDS[difference.publish], None
     if difference.state is State.UNVERIFIED:
         return Condition.READY, UNVERIFIED, Code.UNVERIFIED.title, Code.UNVERIFIED
+    if difference.warmth is not None and difference.warmth.offloaded:
+        return Condition.READY, OFFLOADED, offloaded(difference.warmth), Code.OFFLOADED
     return Condition.READY, AS_DESIRED, "", None
 
 

@@ -16,7 +16,7 @@ from fleet.daemon.inforce import InForce
 from fleet.daemon.passes import Freed, Passes
 from fleet.daemon.schedule import Calendar, Heartbeat
 from fleet.daemon.status import Condition, Outcome, PassStatus
-from fleet.daemon.triggers import CALENDAR, INTERVAL, REQUEST, RETRY, SIGNAL, SOURCE, Asked, Triggers
+from fleet.daemon.triggers import CALENDAR, INTERVAL, REQUEST, RETRY, SIGNAL, SOURCE, WOKE, Asked, Triggers
 from fleet.daemon.unit import Bench
 from fleet.errors import ExitCode, InputError, LockError
 from fleet.manifest.item import HostDesired
@@ -144,6 +144,11 @@ class Loop:
         await self.in_force.read()
         self._show()
         self.reconcile(SIGNAL)
+
+    def woke(self) -> None:
+        """The machine slept: all that was known of hosts is old, and what was waited for is not waited for any longer."""
+        self._bench.calm.clear()
+        self._triggers.add(WOKE, at_once=self._board.hosts)
 
     def stop(self, code: ExitCode = ExitCode.TERMINATED) -> None:
         """Ends `run`: nothing new is begun, what is at work gets its time of grace."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.codes import Code
 from fleet.errors import InputError
+from fleet.masking import hide
 from fleet.settings import Settings
 
 _LARGEST = 4096
@@ -55,6 +56,7 @@ def read_secret(path: str | None, settings: Settings) -> bytes | None:
         raise _wrong(path, "it is empty")
     if len(secret) > _LARGEST:
         raise _wrong(path, "it is longer than any secret")
+    hide(secret)
     return secret
 
 

@@ -14,6 +14,7 @@ from fleet.daemon.beside import look_at_secrets, measure, pulse, tell, words, wr
 from fleet.daemon.ended import code_of
 from fleet.daemon.logs import Log
 from fleet.daemon.notify import Notifier
+from fleet.daemon.sleeping import mind
 from fleet.daemon.starting import CODES, EndedError, Running, started
 from fleet.daemon.triggers import START
 from fleet.daemon.watchdog import feed
@@ -48,6 +49,7 @@ async def serve(
                     group.create_task(running.probe.run()),
                     group.create_task(feed(notifier, lambda: pulse(running, settings), time.monotonic, asyncio.sleep)),
                     group.create_task(tell(running)),
+                    group.create_task(mind(running.clocks.asleep, asyncio.sleep, running.loop.woke)),
                     group.create_task(measure(running)),
                     group.create_task(look_at_secrets(running, settings)),
                     group.create_task(write_metrics_always(running, settings)),

@@ -27,6 +27,7 @@ from fleet.daemon.unit import Bench
 from fleet.daemon.watchdog import LagProbe
 from fleet.errors import ExitCode, InputError, LockError
 from fleet.quantities import share
+from fleet.reconcile.places import at_once
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.settings import Settings
 from fleet.state.attempts import Attempts
@@ -63,6 +64,7 @@ class Running:
     probe: LagProbe
     counters: Counters
     log: Log
+    clocks: Clocks
     reloaded: list[Callable[[], None]] = field(default_factory=list)
     """What else is read anew on SIGHUP."""
 
@@ -114,8 +116,8 @@ async def started(
             counters,
             passes,
             # Half of them: what all of them answer at once is worked through in one turn of the loop.
-            asyncio.Semaphore((settings.parallelism + 1) // 2),
-            asyncio.Semaphore(_SLOW_LOOKS),
+            asyncio.Semaphore((at_once(settings.parallelism) + 1) // 2),
+            asyncio.Semaphore(at_once(_SLOW_LOOKS)),
         )
         loop = Loop(
             settings,
@@ -127,7 +129,7 @@ async def started(
             heartbeat=Heartbeat(settings.interval, share(settings.jitter, 100) / 100, random.random),
             calendar=calendar,
         )
-        yield Running(loop, board, notifier, LagProbe(time.monotonic, asyncio.sleep), counters, log)
+        yield Running(loop, board, notifier, LagProbe(time.monotonic, asyncio.sleep), counters, log, clocks)
 
 
 @contextmanager

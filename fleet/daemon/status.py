@@ -197,7 +197,7 @@ class PassStatus:
     begun: datetime
     ended: datetime | None
     triggers: tuple[str, ...]
-    """`interval`, `calendar`, `files`, `git`, `hook`, `signal`, `request`, `start`, `retry`; several at once are one pass."""
+    """`interval`, `calendar`, `files`, `git`, `hook`, `signal`, `request`, `start`, `retry`, `woke`; several at once are one pass."""
     revision: str
     outcome: Outcome
     done: int = 0

@@ -14,6 +14,8 @@ CALENDAR = "calendar"
 SIGNAL = "signal"
 REQUEST = "request"
 RETRY = "retry"
+WOKE = "woke"
+"""The machine slept: whatever was known is old."""
 SOURCE = "source"
 """A reading that took longer than anybody waited for it came to an end."""
 

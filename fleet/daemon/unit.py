@@ -15,6 +15,7 @@ from datetime import datetime
 from fleet.codes import Code
 from fleet.daemon.backoff import BackOff, Clocks, Key, look_of
 from fleet.daemon.board import Board
+from fleet.daemon.contention import Contention, contended
 from fleet.daemon.counters import Counters
 from fleet.daemon.done import Done
 from fleet.daemon.following import Following
@@ -26,7 +27,7 @@ from fleet.errors import OutcomeUnknown
 from fleet.manifest.item import HostDesired
 from fleet.names import HostName
 from fleet.ollama.versions import Version
-from fleet.reconcile.difference import State
+from fleet.reconcile.difference import Reason, State
 from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of
 from fleet.reconcile.observe import observe, unobserved
@@ -34,8 +35,9 @@ from fleet.reconcile.observed import Observation, Observed, Unobserved
 from fleet.reconcile.plan import restricted, together
 from fleet.reconcile.remembering import remember
 from fleet.reconcile.report import Failure, Outcome, Report
-from fleet.reconcile.run import Company, Pass, carry_out_with, plan_seen
-from fleet.reconcile.step import Plan, Step
+from fleet.reconcile.run import Company, Pass, carry_out_with, plan_seen, spoken
+from fleet.reconcile.step import Action, Plan, Step
+from fleet.reconcile.steps.breaker import Breaker
 from fleet.reconcile.steps.shared import Ask
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
@@ -79,6 +81,9 @@ class Bench:
     """Places for the others, which may take their whole time."""
     enough: Callable[[HostName, Round], str | None] = lambda _host, _round: None
     """Why no further step of a host is to be begun, if so."""
+    breaker: Breaker = field(default_factory=Breaker)
+    """Registries that are left alone."""
+    contention: Contention = field(init=False)
     stops: dict[HostName, Stop] = field(default_factory=dict)
     following: dict[HostName, Following] = field(default_factory=dict)
     tripped: dict[HostName, frozenset[Code]] = field(default_factory=dict)
@@ -92,6 +97,9 @@ class Bench:
     """Hosts that were seen, of which the same holds: a write for each of a thousand would take seconds."""
     calm: dict[HostName, tuple[object, ...]] = field(default_factory=dict)
     """What a host said and was asked for when there was nothing to do: as long as both stay, there is nothing either."""
+
+    def __post_init__(self) -> None:
+        self.contention = Contention(self.clocks.monotonic)
 
     def to_remember(self, work: Pass, made: Plan) -> None:
         """What guards compare with the next time. Raises `StateError`."""
@@ -107,7 +115,7 @@ class Bench:
         # By what each was planned from: passes of two readings may be under way at once.
         for work in {id(work): work for work, _ in looked_at}.values():
             made = together([plan for each, plan in looked_at if each is work])
-            error = remember(work.desired, work.scope, made, made, self.memory, work.fingerprint)
+            error = remember(work.desired, spoken(work), made, made, self.memory, work.fingerprint)
             if isinstance(error, StateError):
                 raise error
 
@@ -120,6 +128,7 @@ class Bench:
             self.attempts.drop_host(host)
         for known in (self.calm, self.seen, self.tripped):
             known.pop(host, None)
+        self.contention.drop(host)
 
 
 async def work_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
@@ -162,6 +171,7 @@ async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
     seen = made.observations[name]
     _drop_settled(name, made, bench)
     _tripped(name, made, bench)
+    _left_out(made, observation.version, bench)
     kept = restricted(made, _due(made, observation.version, bench))
     held = len(made.steps) - len(kept.steps)
     if work.settings.dry_run or not kept.steps:
@@ -179,8 +189,9 @@ async def _look(host: HostDesired, work: Pass, bench: Bench) -> Observation:
     former = bench.board.hosts.get(host.host.name)
     slow = former is not None and former.seen is None
     slow = slow or bench.backoff.get(look_of(host.host.name)) is not None
-    async with bench.slow_looks if slow else bench.looks:
-        return await observe(host, work.settings, evidence_of(host, bench.memory.remembered()))
+    room = bench.slow_looks if slow else bench.looks
+    async with room:
+        return await observe(host, work.settings, evidence_of(host, bench.memory.remembered()), work.reach, room)
 
 
 async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench) -> Report:
@@ -189,7 +200,7 @@ async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench)
     stop = bench.stops[name]
     following = bench.following[name] = Following(name, bench.board, bench.clocks, began, bench.counters.heard)
     _judge(host, plan, plan.observations[name], bench, busy_since=began)
-    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_))
+    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_), bench.breaker)
     try:
         report = await carry_out_with(round_.work, plan, stop, following, company)
     finally:
@@ -205,6 +216,20 @@ async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench)
     return report
 
 
+def _left_out(plan: Plan, version: Version, bench: Bench) -> None:
+    """Has models wait that others pushed out of memory soon after they were loaded."""
+    now, found = bench.clocks.now(), []
+    for step in plan.steps:
+        if step.action is Action.LOAD and step.reason is Reason.NOT_WARM:
+            key = _key(step)
+            seconds = bench.contention.missed(key)
+            if seconds:
+                found.append(contended(key, inputs_of(step, version), bench.contention.times(key), now, seconds))
+                bench.backoff.put(found[-1])
+    if found:
+        bench.attempts.keep(found)
+
+
 def _due(plan: Plan, version: Version, bench: Bench) -> Callable[[Step], bool]:
     """The steps that may be done now: all but those that failed lately with the same inputs, and what needs them."""
     left: set[int] = set()
@@ -217,7 +242,13 @@ def _due(plan: Plan, version: Version, bench: Bench) -> Callable[[Step], bool]:
 def _learn(report: Report, plan: Plan, bench: Bench) -> None:
     """Keeps what failed, and forgets what succeeded."""
     now = bench.clocks.now()
-    _forget(bench, [_key(result.step) for result in report.results if result.outcome is Outcome.DONE])
+    done = [result.step for result in report.results if result.outcome is Outcome.DONE]
+    # A step that said `done` and did not hold failed all the same, and it is counted how often.
+    failed = {_key(step) for failure in report.failures if (step := _step_of(failure, plan)) is not None}
+    _forget(bench, [key for step in done if (key := _key(step)) not in failed])
+    for loaded in done:
+        if loaded.action is Action.LOAD and loaded.item is not None and loaded.item.warm is not None:
+            bench.contention.loaded(_key(loaded), loaded.item.warm.keep_alive)
     kept: list[Attempt] = []
     for failure in report.failures:
         step = _step_of(failure, plan)

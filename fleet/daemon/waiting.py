@@ -22,16 +22,22 @@ LOOK = "look"
 
 _PROBE = 300.0
 """Seconds between two looks at a host that does not answer, at most: a dozen an hour cost nobody anything."""
+_LOADS = 21600.0
+"""Seconds between two loads for which memory does not suffice, at most."""
 _SPREAD = 0.2
+_IN_VAIN = 3
+"""So often in a row the same change may not hold before a person has to look."""
 
 _RESOURCES = {
     Code.DISK_FULL: RetryClass.B_DISK,
     Code.OUT_OF_MEMORY: RetryClass.B_VRAM,
     Code.NOT_HELD: RetryClass.B_VRAM,
     Code.NEWER_SERVER_NEEDED: RetryClass.B_VERSION,
+    Code.DOWNLOAD_DAMAGED: RetryClass.S,
+    Code.FOREIGN_WRITER: RetryClass.S,
 }
 _RESUMED = frozenset({Code.STREAM_CUT, Code.STALLED, Code.SILENT})
-_OF_NO_ITEM = frozenset({Code.NOT_TRIED, Code.INTERRUPTED, Code.SUPERSEDED})
+_OF_NO_ITEM = frozenset({Code.NOT_TRIED, Code.INTERRUPTED, Code.SUPERSEDED, Code.HOST_UNSETTLED, Code.HOST_LEASED})
 """Nothing failed: the next pass simply goes on."""
 
 
@@ -70,11 +76,15 @@ def after_failure(
     """The attempt that failed just now. `chance` from 0 to 1 spreads the waiting, so that many do not come back at once."""
     if failure.model is None:
         raise ValueError("a failure of no item")
-    kind = class_of(failure.code, failure.action)
     action = str(failure.action) if failure.action is not None else ""
     again = former is not None and former.inputs == inputs
     tries = former.tries + 1 if former is not None and again else 1
+    code = Code.DOES_NOT_CONVERGE if failure.code is Code.NOT_AS_WANTED and tries >= _IN_VAIN else failure.code
+    kind = class_of(code, failure.action)
     wait = settings.back_off_most if needs_person(kind) else _doubled(settings.back_off, tries, settings.back_off_most)
+    if kind is RetryClass.B_VRAM:
+        # Each such try throws out of memory what is there.
+        wait = max(wait, _doubled(settings.back_off_most, tries, _LOADS))
     return Attempt(
         failure.host,
         str(failure.model),
@@ -85,7 +95,7 @@ def after_failure(
         now,
         now + timedelta(seconds=_spread(wait, chance)),
         inputs,
-        failure.code.id,
+        code.id,
         failure.message,
     )
 
@@ -113,7 +123,8 @@ def after_silence(
 
 def brought_here(attempt: Attempt, now: datetime, settings: Settings) -> Attempt:
     """One that an earlier process left: a clock that was set back must not make it wait for longer than it ever would."""
-    latest = now + timedelta(seconds=settings.back_off_most * (1 + _SPREAD))
+    longest = max(settings.back_off_most, _LOADS) * (1 + _SPREAD)
+    latest = now + min(attempt.next_try - attempt.last, timedelta(seconds=longest))
     return replace(attempt, next_try=latest) if attempt.next_try > latest else attempt
 
 

@@ -95,6 +95,7 @@ def test_what_must_be_gone_is_an_item_too() -> None:
     assert (one(status).kind, one(status).condition) == (Kind.REMOVAL, Condition.PROGRESSING)
 
 
+@pytest.mark.fault("N1")
 def test_a_host_that_was_not_seen_is_unknown_with_all_it_is_to_have() -> None:
     unseen = Unobserved(HOST, Code.UNREACHABLE, "no connection")
     status = stands(["qwen3:8b"], unseen, next_tries={("", LOOK): LATER})
@@ -109,6 +110,7 @@ def test_what_was_known_of_a_silent_host_is_kept_as_old() -> None:
     assert status.since == LATER
 
 
+@pytest.mark.fault("N1")
 def test_a_condition_keeps_its_age_until_it_changes() -> None:
     first = stands(["qwen3:8b"], [])
     second = stands(["qwen3:8b"], [], former=first, now=LATER)

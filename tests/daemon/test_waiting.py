@@ -68,9 +68,27 @@ def test_what_may_pass_is_waited_for_twice_as_long_each_time_up_to_half_an_hour(
     assert waits == [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
 
 
+@pytest.mark.fault("R1")
 def test_what_needs_a_person_is_looked_at_every_half_hour_from_the_start() -> None:
     waits = [(failed(Code.NOT_IN_REGISTRY, n).next_try - NOW).total_seconds() for n in (1, 2, 5)]
     assert waits == [1800, 1800, 1800]
+
+
+@pytest.mark.fault("W1")
+def test_a_load_for_which_memory_did_not_suffice_is_tried_again_up_to_six_hours_later() -> None:
+    waits = [(failed(Code.OUT_OF_MEMORY, n).next_try - NOW).total_seconds() for n in range(1, 8)]
+    assert waits == [1800, 3600, 7200, 14400, 21600, 21600, 21600]
+
+
+@pytest.mark.fault("P12")
+def test_a_change_that_never_holds_waits_for_a_person_from_the_third_time_on() -> None:
+    tried = [failed(Code.NOT_AS_WANTED, n) for n in (1, 2, 3, 4)]
+    assert [needs_person(each.retry_class) for each in tried] == [False, False, True, True]
+    assert [each.code for each in tried[1:3]] == [Code.NOT_AS_WANTED.id, Code.DOES_NOT_CONVERGE.id]
+    assert (tried[2].next_try - NOW).total_seconds() == 1800
+    # Something else is asked for: that is another change.
+    other = after_failure(tried[3], failure(Code.NOT_AS_WANTED), "b", NOW, SETTINGS, 0.5)
+    assert (other.tries, needs_person(other.retry_class)) == (1, False)
 
 
 def test_waiting_is_spread_by_a_fifth() -> None:
@@ -109,6 +127,7 @@ def test_it_is_held_until_its_time_unless_its_inputs_change() -> None:
 
 
 @pytest.mark.parametrize("by", [timedelta(hours=-1), timedelta(hours=5)])
+@pytest.mark.fault("T1", "T2")
 def test_a_wall_clock_that_is_set_changes_nothing(by: timedelta) -> None:
     clock = Clock()
     attempt = failed(Code.UNREACHABLE, 1)
@@ -119,6 +138,7 @@ def test_a_wall_clock_that_is_set_changes_nothing(by: timedelta) -> None:
     assert not waiting.held(key_of(attempt), "a")
 
 
+@pytest.mark.fault("T1")
 def test_after_a_restart_nothing_waits_for_longer_than_it_ever_would() -> None:
     clock = Clock(set_by=timedelta(days=-1))
     attempt = failed(Code.UNREACHABLE, 9)

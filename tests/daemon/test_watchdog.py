@@ -76,6 +76,7 @@ def run_feed(pulse: Callable[[float], Pulse], *, ends: float, interval: float | 
         ),
     ],
 )
+@pytest.mark.fault("K16")
 def test_why_there_is_no_sign_of_life(pulse: Pulse, now: float, reason: str | None) -> None:
     assert why_not(pulse, now) == reason
 
@@ -90,6 +91,7 @@ def test_nobody_waits_for_signs_of_life() -> None:
     assert heard.alive == []
 
 
+@pytest.mark.fault("K16")
 def test_none_once_passes_stop_and_the_status_says_why() -> None:
     heard = run_feed(lambda _: replace(WELL, begun=0, interval=20), ends=62)
     assert heard.alive == [0, 30]
@@ -150,6 +152,7 @@ def test_one_late_timer_among_hundreds() -> None:
     assert probe.p99() == 0
 
 
+@pytest.mark.fault("K10")
 def test_a_hold_up_counts_by_its_length_and_is_forgotten_after_a_minute() -> None:
     probe, clock = probed(lambda now: 10.0 if now == 20 else 0.0, ends=60)
     assert probe.worst() == pytest.approx(10)
@@ -166,6 +169,7 @@ def test_a_timer_that_is_still_pending_counts() -> None:
     assert probe.now() == pytest.approx(7, abs=0.5)
 
 
+@pytest.mark.fault("K10", "K16")
 def test_a_real_loop_that_is_blocked_on_purpose() -> None:
     async def blocked() -> float:
         probe = LagProbe(time.monotonic, asyncio.sleep)

@@ -10,8 +10,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
+from fleet.daemon.source.quiet import Quiet
 from fleet.daemon.source.scanning import ignored
-from fleet.daemon.source.steady import PATIENCE
 from fleet.foreign import clean
 
 T = TypeVar("T")
@@ -94,15 +94,11 @@ async def _until_replaced(
         yield_on_timeout=True,
         recursive=recursive,
     )
-    first = last = 0.0
+    quiet = Quiet(settle)
     async with aclosing(events) as told:
         begun()
         async for found in told:
-            now = time.monotonic()
-            if found:
-                first, last = first or now, now
-            if first and (now - last >= settle or now - first >= PATIENCE * settle):
-                first = 0.0
+            if quiet.due(time.monotonic(), changed=bool(found)):
                 yield
             if _identity(paths) != there:
                 yield

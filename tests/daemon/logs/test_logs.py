@@ -125,6 +125,7 @@ def test_libraries_speak_through_the_same_log_and_only_while_it_is_open() -> Non
     assert logging.getLogger().handlers == before
 
 
+@pytest.mark.fault("K13")
 def test_a_pipe_that_nobody_reads_makes_nobody_wait_and_what_was_lost_is_counted_and_told(
     pipe: tuple[int, TextIO],
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_pipe_that_nobody_reads_makes_nobody_wait_and_what_was_lost_is_counted
     assert numbers == sorted(numbers), "what was taken is written in order"
 
 
+@pytest.mark.fault("K13")
 def test_a_full_pipe_holds_up_the_end_no_longer_than_it_may(pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
     log = configure(stream, json=True, room=10)
@@ -164,6 +166,7 @@ def test_a_full_pipe_holds_up_the_end_no_longer_than_it_may(pipe: tuple[int, Tex
     assert log.close(10)
 
 
+@pytest.mark.fault("K13")
 def test_a_reader_that_went_away_is_no_crash(pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
     counters = Counters()

@@ -19,6 +19,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program makes the certificate")
+@pytest.mark.fault("N6")
 def test_hosts_with_tls_are_asked_and_those_that_cannot_be_trusted_or_reached_left_out(tmp_path: Path) -> None:
     pem, context = self_signed(tmp_path, days=9)
     trusted = Tls(ca_file=str(pem))

@@ -229,6 +229,7 @@ def test_guards_and_retries() -> None:
     assert found("refusals") == 3
 
 
+@pytest.mark.fault("K17")
 def test_passes_by_outcome_and_length() -> None:
     counters = Counters()
     for seconds in (0.05, 0.1, 7.0, 1e6):
@@ -280,6 +281,7 @@ def test_the_host_that_is_busy_the_longest() -> None:
     assert found("busy_hosts") == 2
 
 
+@pytest.mark.fault("T1")
 def test_a_wall_clock_that_was_set_back_makes_no_negative_age() -> None:
     found = scrape(Values(a_fleet(), (a_host("gpu-a", busy_since=NOW + timedelta(hours=1)),)))
 

@@ -65,6 +65,7 @@ def test_what_was_quiet_is_read_at_once(folder: Path) -> None:
     assert found.sources == (str(folder / "m"), str(folder / "hosts.yaml"))
 
 
+@pytest.mark.fault("D7")
 def test_what_changed_a_moment_ago_is_waited_for(folder: Path) -> None:
     def second_half(sleeps: int) -> None:
         if sleeps == 1:
@@ -75,12 +76,14 @@ def test_what_changed_a_moment_ago_is_waited_for(folder: Path) -> None:
     assert len(hands.slept) >= 2
 
 
+@pytest.mark.fault("T6")
 def test_a_clock_that_was_set_back_silences_nothing(folder: Path) -> None:
     hands = Hands(folder, -3600)
     assert models(look(fleet(folder, hands))) == ["one:latest"]
     assert hands.slept == [2.0]
 
 
+@pytest.mark.fault("T6")
 def test_what_stands_as_at_the_last_look_is_not_waited_for_again(folder: Path) -> None:
     hands = Hands(folder, -3600)
     source = fleet(folder, hands)
@@ -95,6 +98,7 @@ def test_what_never_stands_still_is_read_in_the_end(folder: Path) -> None:
     assert sum(hands.slept) == 30.0
 
 
+@pytest.mark.fault("T6", "D7")
 def test_what_changes_while_it_is_read_does_not_count(folder: Path) -> None:
     """Thirty files of one generation, replaced one after the other: every reading is of one generation alone."""
     names = [f"f{number:02}" for number in range(30)]
@@ -145,6 +149,7 @@ def test_what_changes_while_it_is_read_does_not_count(folder: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("D7")
 def test_files_that_change_again_and_again_are_given_up(folder: Path) -> None:
     """Each reading finds them changed when it is over."""
     text = folder / "m" / "p.txt"
@@ -163,6 +168,7 @@ def test_files_that_change_again_and_again_are_given_up(folder: Path) -> None:
         asyncio.run(steady.read(lambda: read(settings, told, environ=Changing(OLLAMA_HOST=""))))
 
 
+@pytest.mark.fault("D1")
 def test_faults_are_told_all_together_and_a_mended_file_heals(folder: Path) -> None:
     source = fleet(folder, settle=0)
     (folder / "m" / "b.yaml").write_text(BROKEN)
@@ -240,6 +246,7 @@ def test_a_change_of_a_single_file_by_renaming_is_noticed(folder: Path) -> None:
     assert noticed(folder, replaced) == "files"
 
 
+@pytest.mark.fault("D14")
 def test_what_is_nobodys_manifest_is_not_noticed(folder: Path) -> None:
     (folder / "m" / ".git").mkdir()
 
@@ -296,6 +303,7 @@ def test_the_swap_of_a_mounted_volume_is_noticed(tmp_path: Path) -> None:
     assert noticed(tmp_path, swap) == "files"
 
 
+@pytest.mark.fault("D14")
 def test_a_storm_of_changes_is_few_words(folder: Path) -> None:
     async def run() -> int:
         settings = Settings(state_dir=str(folder / "state"), settle=0.1)
@@ -324,6 +332,7 @@ def test_a_storm_of_changes_is_few_words(folder: Path) -> None:
     assert asyncio.run(run()) <= 2
 
 
+@pytest.mark.fault("D14")
 def test_watching_that_is_not_possible_is_said_once_it_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import watchfiles
 
