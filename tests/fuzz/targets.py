@@ -21,6 +21,7 @@ from fleet.simulate.versions import Behaviour
 from fleet.weights.faults import InvalidWeights
 from fleet.weights.gguf import Header, read_header
 from fleet.weights.safetensors import check_header
+from tests.fuzz import texts
 
 SEEDS = Path(__file__).parent / "seeds"
 
@@ -86,4 +87,9 @@ def _same_as_parser(found: Modelfile, text: str) -> None:
         assert (mine.value if mine else None) == last.get(word)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"gguf": gguf, "safetensors": safetensors, "modelfile": modelfile}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "gguf": gguf,
+    "safetensors": safetensors,
+    "modelfile": modelfile,
+    **texts.TARGETS,
+}
