@@ -30,6 +30,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(str(line))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tells `make faults` which rows of the matrix a test proves, also where it runs in another process."""
+    for mark in item.iter_markers("fault"):
+        item.user_properties.extend(("fault", str(row)) for row in mark.args)
+
+
 @pytest.fixture
 def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Has a line shown after the tests, if this one passes."""
