@@ -115,7 +115,7 @@ class DaemonProcess:
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         """Status and document of one question by the Unix socket."""
-        connection = _ByUnix(self._socket)
+        connection = ByUnix(self._socket)
         try:
             raw = None if body is None else json.dumps(body)
             connection.request(method, path, raw, {"Content-Type": "application/json"} if raw is not None else {})
@@ -131,7 +131,7 @@ class DaemonProcess:
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Looks at the status each time that the daemon tells of a change, until it is as wanted."""
-        connection, end = _ByUnix(self._socket), time.monotonic() + WITHIN
+        connection, end = ByUnix(self._socket), time.monotonic() + WITHIN
         try:
             connection.request("GET", "/api/events")
             stream = connection.getresponse()
@@ -153,7 +153,7 @@ class DaemonProcess:
         return found
 
 
-class _ByUnix(http.client.HTTPConnection):
+class ByUnix(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=WITHIN)
         self._path = path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from fleet.simulate.calls import CHANGING, Call
 
@@ -25,6 +25,8 @@ class Entry:
     fault: str | None
     client: str = ""
     """What the asking program calls itself, without its version: `ollama`, `ollama-fleet`."""
+    number: int = 0
+    """Its place among all that ended since the simulation began: who reads them now and then sees what was missed."""
 
 
 class Journal:
@@ -35,6 +37,7 @@ class Journal:
         self._counts: dict[str, Counter[str]] = {}
         self._uploads: dict[str, Counter[str]] = {}
         self._clients: dict[str, dict[str, Counter[str]]] = {}
+        self._ended = 0
 
     def began(self, host: str, call: Call, client: str = "") -> None:
         """Counts a request when it arrives, so that one that never ends is counted too."""
@@ -44,7 +47,8 @@ class Journal:
             self._uploads.setdefault(host, Counter())[call.digest] += 1
 
     def ended(self, entry: Entry) -> None:
-        self._entries.append(entry)
+        self._ended += 1
+        self._entries.append(replace(entry, number=self._ended))
 
     def reset(self) -> None:
         self._entries.clear()

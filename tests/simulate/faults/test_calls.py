@@ -109,6 +109,7 @@ def test_swallowed_requests_are_counted_and_logged_with_their_fault(scene: Calla
             "status": 503,
             "fault": "status",
             "client": "python-httpx2",
+            "number": 2,
         }
         here.journal.reset()
         assert (here.journal.requests(), here.journal.counters(["alpha"])["total"]) == ([], {"changing": 0})
