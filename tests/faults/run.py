@@ -62,7 +62,7 @@ def _lines(tally: Tally) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """0 where no row failed and every test passed."""
     tally = Tally()
-    code = pytest.main(["-m", "fault", "--quiet", "-o", "console_output_style=none", *arguments], plugins=[tally])
+    code = pytest.main(["-m", "fault", "--quiet", *arguments], plugins=[tally])
     print("\n".join(_lines(tally)))
     failed = any(tally.verdict(row)[0] == FAILED for row in ROWS.values())
     return int(code) or int(failed)
