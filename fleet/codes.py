@@ -586,8 +586,9 @@ class Code(Enum):
     DESIRED_SHRANK = Explained(
         504,
         "the desired state became empty or lost more than half",
-        "Compared with the last pass of the same `name` it is so much smaller that a missing file is likelier.",
-        "If it is meant, say `--accept-shrunk`.",
+        "Compared with the last pass of the same `name`, or with what fleet put on the host that is told, it is so much"
+        " smaller that a missing file or a wrong label is likelier.",
+        "If it is meant, say `--accept-shrunk`; what is to go from one host may be named `absent: true` in its place.",
         "never",
     )
     HOST_EMPTIED = Explained(
@@ -633,6 +634,14 @@ class Code(Enum):
         "The server takes the change and then shows something else, as one does that rewrites what it is given; making it"
         " again would go on for ever.",
         "Compare the two values in the message, and declare what the server makes of it, or upgrade the server.",
+        "never",
+    )
+    HOST_NEW = Explained(
+        511,
+        "nothing is pruned at the first look at a host",
+        "`policy.prune: undeclared` deletes what nobody declares, whoever put it there, and no look at this host at this"
+        " address is remembered: it may be another machine than the one that is meant.",
+        "Look at what would be deleted; what the host lists is remembered now, and the next pass prunes there.",
         "never",
     )
     MARKER_MISSING = Explained(

@@ -15,19 +15,30 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 _WAITED = 4096
 _LOADED = (
+    "anyio._backends._asyncio",
+    "httpcore2",
+    "fleet.cli.apply",
     "fleet.cli.command",
     "fleet.cli.applying",
+    "fleet.cli.configuration",
+    "fleet.cli.hashing",
+    "fleet.cli.suspended",
     "fleet.cli.work",
     "fleet.cli.show_result",
+    "fleet.manifest.desired",
+    "fleet.manifest.load",
+    "fleet.manifest.local",
+    "fleet.reconcile.accepted",
     "fleet.reconcile.run",
     "fleet.reconcile.registries",
     "fleet.render.document",
+    "fleet.render.plain",
     "fleet.render.status",
     "fleet.render.markdown",
     "fleet.state.database",
@@ -38,9 +49,10 @@ _LOADED = (
 class Preloaded:
     """One process that forks; to be used by one thread at a time, and closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "tests.preloaded") -> None:
+        """`module` is run as a program that ends in `serve`."""
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "tests.preloaded", str(theirs.fileno())]
+        command = [sys.executable, "-m", module, str(theirs.fileno())]
         # Nothing of the surrounding leaks in: each run brings its own environment.
         surrounding = {"PATH": os.environ.get("PATH", "")}
         root = Path(__file__).parents[1]
@@ -51,9 +63,15 @@ class Preloaded:
         self._turn = threading.Lock()
 
     def run(
-        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: bytes, timeout: float
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdin: bytes,
+        timeout: float,
+        begun: Callable[[int], None] = lambda _: None,
     ) -> tuple[int, bytes, bytes]:
-        """Exit code, stdout and stderr. Raises `TimeoutError`; the run is killed then."""
+        """Exit code, stdout and stderr; `begun` is given the process's id. Raises `TimeoutError`; the run is killed then."""
         asked = json.dumps([list(arguments), str(folder), dict(environment)]).encode()
         # Files, since nobody has to read them meanwhile.
         with (
@@ -71,6 +89,7 @@ class Preloaded:
             for start in range(0, len(asked), _PART):
                 self._ours.send(asked[start : start + _PART])
             pid = int(self._ours.recv(_WAITED))
+            begun(pid)
             self._ours.settimeout(timeout)
             try:
                 code = int(self._ours.recv(_WAITED))
@@ -93,8 +112,8 @@ class Preloaded:
 _PART = 32768
 
 
-def _serve(asked: socket.socket) -> None:
-    """Forks for each request until the other end closes."""
+def serve(asked: socket.socket, prepare: Callable[[dict[str, str]], None] = lambda _: None) -> None:
+    """Forks for each request until the other end closes. In the fork `prepare` is given the environment beforehand."""
     while True:
         length, ancillary, _, _ = asked.recvmsg(8, socket.CMSG_SPACE(3 * 4))
         if not length:
@@ -107,6 +126,7 @@ def _serve(asked: socket.socket) -> None:
         child = os.fork()
         if child == 0:
             asked.close()
+            prepare(environment)
             _run(arguments, folder, environment, list(files))
         for each in files:
             os.close(each)
@@ -146,10 +166,15 @@ def _run(arguments: list[str], folder: str, environment: dict[str, str], files: 
             os._exit(code)
 
 
-if __name__ == "__main__":
+def main(prepare: Callable[[dict[str, str]], None] = lambda _: None) -> None:
+    """Loads everything, then serves the socket that the command line names."""
     for module in _LOADED:
         import_module(module)
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as end:
-        _serve(end)
+        serve(end, prepare)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ what the newest ones keep is not deleted (`reliability.md` D8).
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +19,31 @@ from fleet.reconcile.guard import prunes, takes_away
 from fleet.reconcile.step import Action
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fleet.manifest.item import Desired
     from fleet.reconcile.saved import SavedArguments
     from fleet.reconcile.step import Step
     from fleet.settings import Settings
 
+_RARELY = 1.0
+"""Seconds between two looks at the files."""
+
 _Stamps = tuple[tuple[str, int, int, int], ...]
 
 
 class Meanwhile:
-    """Manifests that are read anew whenever one of their files moved; broken ones count for nothing."""
+    """Manifests that are read anew whenever one of their files moved; broken ones count for nothing. Hundreds of files take
+    a while to look at, for which nothing else is done: that happens once a second at most, by the clock `monotonic`.
+    """
 
-    def __init__(self, arguments: SavedArguments, settings: Settings) -> None:
+    def __init__(
+        self, arguments: SavedArguments, settings: Settings, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._arguments = arguments
         self._settings = settings
+        self._monotonic = monotonic
+        self._looked: float | None = None
         self._read: _Stamps | None = None
         self._newest: Desired | None = None
 
@@ -39,12 +51,18 @@ class Meanwhile:
         """Why a delete is not to be begun any more, if so; never anything for other steps."""
         if step.action is not Action.DELETE or STDIN in (*self._arguments.manifests, *self._arguments.inventory):
             return None
+        now = self._monotonic()
+        if self._looked is None or now - self._looked >= _RARELY:
+            self._looked = now
+            self._look()
+        return None if self._newest is None else kept_by(self._newest, step)
+
+    def _look(self) -> None:
         stamps = self._stamps()
         if stamps != self._read:
             self._read = stamps
             with suppress(FleetError, OSError):
                 self._newest = self._load()
-        return None if self._newest is None else kept_by(self._newest, step)
 
     def _load(self) -> Desired:
         arguments = self._arguments

@@ -150,7 +150,7 @@ class Passes:
         )  # fmt: skip
         self._running[number] = this
         ask = await resources.enter_async_context(publishers(work.desired, self._settings))
-        round_ = Round(snapshot, work, before_asking(work), ask)
+        round_ = Round(snapshot, work, before_asking(work), ask, bench.memory.remembered())
         # Whatever failed there before: a person named them.
         bench.backoff.release(asked.at_once & this.left)
         bench.counters.pass_begun()

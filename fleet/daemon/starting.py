@@ -34,6 +34,7 @@ from fleet.state.attempts import Attempts
 from fleet.state.digests import Digests
 from fleet.state.good import LastGood
 from fleet.state.history import History
+from fleet.state.leases import Leases
 from fleet.state.lock import RunLock
 from fleet.state.memory import Memory
 from fleet.state.suspensions import Suspensions
@@ -101,6 +102,7 @@ async def started(
     with (
         _only_one(settings, name),
         Memory(settings.state_dir, name) as memory,
+        Leases(settings.state_dir, name) as leases,
     ):
         memory.remembered()
         attempts, history = Attempts(settings.state_dir, name), History(settings.state_dir, name)
@@ -118,6 +120,7 @@ async def started(
             # Half of them: what all of them answer at once is worked through in one turn of the loop.
             asyncio.Semaphore((at_once(settings.parallelism) + 1) // 2),
             asyncio.Semaphore(at_once(_SLOW_LOOKS)),
+            leases=leases,
         )
         loop = Loop(
             settings,

@@ -43,7 +43,9 @@ from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
 from fleet.settings import Settings
 from fleet.state.attempts import Attempt, Attempts
+from fleet.state.leases import Leases
 from fleet.state.memory import Memory, StateError
+from fleet.state.remembered import Remembered
 
 _UNSAVED = 200
 """Attempts that are written together, at most."""
@@ -60,6 +62,10 @@ class Round:
     """What is known before anybody is asked."""
     ask: Ask
     """Registries, each name once for the whole pass."""
+    before: Remembered = field(default_factory=Remembered)
+    """What was remembered when the pass began. What its first hosts leave of the fleet as a whole, how much was asked and
+    by whom, is no earlier pass for the others.
+    """
 
 
 @dataclass(slots=True)
@@ -83,6 +89,7 @@ class Bench:
     """Why no further step of a host is to be begun, if so."""
     breaker: Breaker = field(default_factory=Breaker)
     """Registries that are left alone."""
+    leases: Leases | None = None
     contention: Contention = field(init=False)
     stops: dict[HostName, Stop] = field(default_factory=dict)
     following: dict[HostName, Following] = field(default_factory=dict)
@@ -165,8 +172,8 @@ async def _worked_on(host: HostDesired, round_: Round, bench: Bench) -> Done:
         _seen(name, observation, bench)
         return Done(name, None, observation=observation)
     bench.calm.pop(name, None)
-    memory = bench.memory
-    planned = plan_seen(work, [host], {name: observation}, memory.remembered(), round_.ask, round_.known)
+    remembered = replace(bench.memory.remembered(), items=round_.before.items, sources=round_.before.sources)
+    planned = plan_seen(work, [host], {name: observation}, remembered, round_.ask, round_.known)
     made = await stop.heed(planned, 0.0)
     seen = made.observations[name]
     _drop_settled(name, made, bench)
@@ -200,7 +207,9 @@ async def _carry_out(host: HostDesired, plan: Plan, round_: Round, bench: Bench)
     stop = bench.stops[name]
     following = bench.following[name] = Following(name, bench.board, bench.clocks, began, bench.counters.heard)
     _judge(host, plan, plan.observations[name], bench, busy_since=began)
-    company = Company(bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_), bench.breaker)
+    company = Company(
+        bench.memory, bench.uploads, round_.ask, lambda _: bench.enough(name, round_), bench.breaker, bench.leases
+    )
     try:
         report = await carry_out_with(round_.work, plan, stop, following, company)
     finally:

@@ -60,7 +60,8 @@ def difference(
     left = leftovers(found, observed, remembered.borrowed, absent)
     # A runner can still be known by what is left over, and no longer once that has gone.
     leaving = gone | {each.present.name for each in left}
-    pruned = undeclared(desired, observed, remembered, found, leaving, protect)
+    theirs = known.theirs.get(desired.host.url, {})
+    pruned = undeclared(desired, observed, remembered, found, leaving, protect, theirs)
     if pruned:
         gone, leaving = gone | pruned.keys(), leaving | pruned.keys()
     warm = warmths(found, observed, desired.host.capacity, remembered.loaded, leaving)

@@ -6,6 +6,7 @@ that was left, and where another client's work ran beside a delete (`reliability
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from fleet.ollama.client import Client
 from fleet.reconcile.connection import Reach
 from fleet.reconcile.observe import unobserved, whole
 from fleet.reconcile.observed import Observation, Observed
+from fleet.reconcile.places import at_once
 from fleet.settings import Settings
 from fleet.state.remembered import Remembered
 
@@ -28,18 +30,25 @@ async def with_doubted(
     reach: Reach,
 ) -> dict[HostName, Observation]:
     """The observations, with what each host shows of declared models whose pull or create has no known end."""
-    found = dict(observations)
-    for desired in hosts:
-        host, observed = desired.host, observations[desired.host.name]
-        known = remembered.hosts.get(host.name)
-        if known is None or known.url != host.url or not known.begun or not isinstance(observed, Observed):
-            continue
-        declared = {item.name for item in desired.items}
-        try:
-            async with reach(host, settings) as client:
-                found[host.name] = await shown(client, observed, declared & known.begun.keys())
-        except HostError as error:
-            found[host.name] = unobserved(host.name, error)
+    found, places = dict(observations), asyncio.Semaphore(at_once(settings.parallelism))
+
+    async def one(desired: HostDesired, observed: Observed, names: Iterable[ModelName]) -> None:
+        async with places:
+            try:
+                async with reach(desired.host, settings) as client:
+                    found[desired.host.name] = await shown(client, observed, names)
+            except HostError as error:
+                found[desired.host.name] = unobserved(desired.host.name, error)
+
+    async with asyncio.TaskGroup() as group:
+        for desired in hosts:
+            host, observed = desired.host, observations[desired.host.name]
+            known = remembered.hosts.get(host.name)
+            if known is None or known.url != host.url or not isinstance(observed, Observed):
+                continue
+            names = {item.name for item in desired.items} & known.begun.keys() & observed.models.keys()
+            if names:
+                group.create_task(one(desired, observed, names))
     return found
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from fleet.codes import Code
 from fleet.errors import HostError
-from fleet.manifest.item import Alias, Create, HostDesired
+from fleet.manifest.item import Alias, HostDesired
 from fleet.names import ModelName
 from fleet.ollama.breakage import no_room
 from fleet.ollama.client import Client
@@ -26,9 +26,9 @@ from fleet.reconcile.progress import StepBegun, StepEnded
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.acting import Acting, StoppedError, SupersededError
-from fleet.reconcile.steps.holding import leased_by
+from fleet.reconcile.steps.holding import behind, leased_by
 from fleet.reconcile.steps.session import Told
-from fleet.reconcile.unsettled import exclusive, follow_first
+from fleet.reconcile.unsettled import BROKEN, Turns, exclusive, turns
 from fleet.state.evidence import Begun, Evidence
 from fleet.state.memory import StateError
 
@@ -52,8 +52,10 @@ async def carry_out_host(
             leased(told.leases, desired.host.url, client.now) as other,
         ):
             acting = Acting(client, desired, before, told)
-            for step in follow_first(steps, told.shared.known(desired.host).begun):
-                end(await _one(step, results, acting, told) if other is None else _left(step, leased_by(other)))
+            begun, wait = told.shared.known(desired.host).begun, told.settings.unsettled_wait
+            order = turns(steps, begun, client.now(), wait)
+            for step in order.steps:
+                end(await _one(step, results, acting, told, order) if other is None else _left(step, leased_by(other)))
             if all(result.outcome is Outcome.NOT_TRIED for result in results.values()):
                 return tuple(results.values()), before
             removed = any(exclusive(each.step) and each.outcome is Outcome.DONE for each in results.values())
@@ -92,14 +94,13 @@ async def _last_look(client: Client, desired: HostDesired, told: Told, *, remove
 
 
 def _mark_broken(desired: HostDesired, observed: Observed, told: Told, at: datetime) -> None:
-    """Models that are not whole are remembered as begun anew, since no listing tells the next pass."""
+    """Models that are not whole are remembered, since no listing tells the next pass."""
     host, begun = desired.host, told.shared.known(desired.host).begun
     for item in desired.items:
         if isinstance(item.source, Alias) or item.name in begun or item.name not in observed.models:
             continue
         if observed.contents.get(item.name, ...) is None:
-            action = Action.CREATE if isinstance(item.source, Create) else Action.PULL
-            mark = Begun(action.value, observed.models[item.name].digest, at)
+            mark = Begun(BROKEN, observed.models[item.name].digest, at)
             told.shared.memory.begin(host.name, host.url, item.name, mark)
 
 
@@ -108,8 +109,8 @@ def _evidence(desired: HostDesired, told: Told) -> Mapping[ModelName, Evidence]:
     return known.evidence if known is not None and known.url == desired.host.url else {}
 
 
-async def _one(step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told) -> StepResult:
-    withheld = _withheld(step, results, acting, told)
+async def _one(step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told, order: Turns) -> StepResult:
+    withheld = _withheld(step, results, acting, told, order)
     if withheld is not None:
         return StepResult(step, withheld.outcome, withheld)
     begun = time.monotonic()
@@ -146,7 +147,9 @@ def _failure(step: Step, code: Code, message: str, outcome: Outcome) -> Failure:
     return Failure(code, message, step.host, step.model, step.action, step.number, outcome)
 
 
-def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told) -> Failure | None:
+def _withheld(
+    step: Step, results: Mapping[int, StepResult], acting: Acting, told: Told, order: Turns
+) -> Failure | None:
     """Why a step is not even begun, if it is not."""
     missing = [number for number in step.needs if results[number].outcome is not Outcome.DONE]
     if told.stop.requested:
@@ -163,8 +166,14 @@ def _withheld(step: Step, results: Mapping[int, StepResult], acting: Acting, tol
     if step.action in _ADDS and acting.disk_full:
         message = "the host's disk is full, so nothing more is brought there in this run"
         return _failure(step, Code.NOT_TRIED, message, Outcome.NOT_TRIED)
-    held = acting.held(step)
+    held = behind(step) if step.number in order.last and _waiting(results) else acting.held(step, order.followed)
     return None if held is None else _left(step, held).failure
+
+
+def _waiting(results: Mapping[int, StepResult]) -> bool:
+    """Whether a step of this host waits for it to be done with what was left there."""
+    codes = (each.failure.code for each in results.values() if each.failure is not None and exclusive(each.step))
+    return Code.HOST_UNSETTLED in codes
 
 
 def _left(step: Step, held: Blocked) -> StepResult:

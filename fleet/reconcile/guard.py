@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 from collections.abc import Iterable, Sequence
 
 from fleet.codes import Code
+from fleet.manifest.inventory import Prune
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.names import HostName, ModelName
@@ -18,6 +17,8 @@ from fleet.reconcile.step import Action, Refusal, Step
 from fleet.state.remembered import HostRemembered, Remembered
 
 _TAKES_AWAY = PRUNED | {Reason.DECLARED_ABSENT, Reason.IN_MEMORY}
+HOLDS_ALL = frozenset({Code.HOST_EMPTIED, Code.MARKER_MISSING})
+"""Guards that hold back all of a host, since it may be another machine or lack a disk: what it shows proves nothing."""
 _REPLACES = frozenset({Action.PULL, Action.CREATE, Action.COPY})
 
 _ENOUGH = 3
@@ -26,7 +27,12 @@ _ENOUGH = 3
 
 def told(steps: Iterable[Step]) -> tuple[str, ...]:
     """Steps in a few words each, for what a refusal would have done."""
-    return tuple(f"{step.action} {step.model} on {step.host} ({step.reason})" for step in steps)
+    return tuple(would_do(step.action, str(step.model), step.host, step.reason) for step in steps)
+
+
+def would_do(action: str, model: str, host: str, reason: str) -> str:
+    """One step that is not done, in a few words."""
+    return f"{action} {model} on {host} ({reason})"
 
 
 def emptied(
@@ -89,18 +95,21 @@ def other_sources(before: Remembered, scope: str, sources: str, *, accepted: boo
     return None
 
 
-def sources_of(paths: Sequence[str]) -> str:
-    """A set of paths as far as it is the same wherever all of it lies: as seen from the folder that they share."""
-    absolute = [path for path in dict.fromkeys(paths) if path.startswith("/")]
-    shared = posixpath.commonpath(map(posixpath.dirname, absolute)) if absolute else "/"
-    told = (posixpath.relpath(path, shared) if path in absolute else path for path in paths)
-    return json.dumps(sorted(set(told)))
+def never_seen(host: HostDesired, before: HostRemembered | None) -> bool:
+    """Whether what nobody declares would go at the first sight of a machine. `before` is what is remembered of it at its
+    address; a run that was killed may have recorded something there before any look was.
+    """
+    return host.prune is Prune.UNDECLARED and (before is None or not before.models)
 
 
-def unpruned(host: HostName, steps: Sequence[Step], other: str | None, *, filtered: bool) -> Refusal | None:
-    """Why nothing is deleted on a host that nobody declares, if so: `other` as `other_sources` tells it."""
-    wanted = [step for step in steps if step.action is Action.DELETE and step.reason in PRUNED]
-    if not wanted or (other is None and not filtered):
+def unpruned(
+    host: HostName, steps: Sequence[Step], other: str | None, *, filtered: bool, new: bool = False
+) -> Refusal | None:
+    """Why nothing is deleted on a host that nobody declares, if so: `other` as `other_sources` tells it, `new` as
+    `never_seen` does.
+    """
+    wanted = [step for step in steps if prunes(step)]
+    if not wanted or (other is None and not filtered and not new):
         return None
     number = f"{len(wanted)} models" if len(wanted) > 1 else "1 model"
     if filtered:
@@ -108,6 +117,15 @@ def unpruned(host: HostName, steps: Sequence[Step], other: str | None, *, filter
             Code.FILTERED,
             f"{number} on `{host}` would be deleted because nobody declares them, and nothing is pruned under a filter",
             "run once without `--host`, `-l` and `--model`, or name them `absent: true`",
+            host,
+            told(wanted),
+        )
+    if other is None:
+        return Refusal(
+            Code.HOST_NEW,
+            f"no earlier look at `{host}` at this address is remembered, so nothing is deleted there that nobody declares:"
+            f" {number}",
+            "look at the list; the next pass deletes it",
             host,
             told(wanted),
         )
@@ -159,6 +177,22 @@ def prunes(step: Step) -> bool:
     return step.action is Action.DELETE and step.reason in PRUNED
 
 
+def bared(host: HostDesired, before: HostRemembered | None, steps: Sequence[Step]) -> str | None:
+    """Why a host looks as if what was declared for it were missing, if it does: nothing is declared any more, or less than
+    half of what is and of what fleet put there and would prune. A label typed wrongly does that to one host of many.
+    """
+    pruned = [step for step in steps if prunes(step)]
+    if not pruned:
+        return None
+    if not host.items:
+        return f"nothing is declared for `{host.host.name}`"
+    made = before.made if before is not None else {}
+    left, lost = len(host.items), sum(step.model in made for step in pruned)
+    if lost < _ENOUGH or left >= lost:
+        return None
+    return f"{left} models are declared for `{host.host.name}`, and {lost} that fleet put there are no more"
+
+
 def deletes(
     desired: Desired,
     host: HostDesired,
@@ -166,6 +200,7 @@ def deletes(
     *,
     limit: int,
     shrunk_because: str | None,
+    bared_because: str | None = None,
     bereaved: frozenset[ModelName] = frozenset(),
 ) -> Refusal | None:
     """Why none of the deletes of this host is to be done, if one of them is not."""
@@ -199,6 +234,14 @@ def deletes(
             Code.DESIRED_SHRANK,
             f"{shrunk_because}; nothing is deleted on `{name}`",
             "if it is meant, say `--accept-shrunk`",
+            name,
+            told(wanted),
+        )
+    if bared_because is not None:
+        return Refusal(
+            Code.DESIRED_SHRANK,
+            f"{bared_because}; nothing is deleted there",
+            "look at the labels of the host; if it is meant, say `--accept-shrunk`, or name what is to go `absent: true`",
             name,
             told(wanted),
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from fleet.codes import Code
 from fleet.manifest.inventory import Host
 from fleet.names import HostName
 from fleet.reconcile.guard import told
 from fleet.reconcile.observed import Observation, Observed
-from fleet.reconcile.step import Action, Refusal, Step
+from fleet.reconcile.step import Action, Plan, Refusal, Step
 from fleet.state.remembered import Remembered
 
 
@@ -45,15 +45,16 @@ def twins(observations: Mapping[HostName, Observation]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def vanished(steps: Iterable[Step], remembered: Remembered) -> tuple[str, ...]:
+def vanished(made: Plan, remembered: Remembered) -> tuple[str, ...]:
     """Sentences on declared models that were listed in the last pass and are to be brought again: nobody of fleet's took
-    them away.
+    them away. Of a host at another address nothing is known.
     """
     found = []
-    for step in steps:
+    for step in made.steps:
         known = remembered.hosts.get(step.host)
         brings = step.action in {Action.PULL, Action.CREATE, Action.COPY} and step.presumes is None
-        if brings and known is not None and step.model.key in known.models:
+        here = known is not None and known.url == made.urls.get(step.host)
+        if brings and known is not None and here and step.model.key in known.models:
             found.append(
                 f"`{step.model}` was listed by `{step.host}` in the last pass and is gone: somebody deleted it, or its image"
                 " manifest is damaged"

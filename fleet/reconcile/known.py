@@ -30,6 +30,8 @@ class Known:
     """Whether what nobody can prove is to be built anew."""
     release_to: float = SERVER_DEFAULT
     """Seconds that a model which is no longer declared warm stays in memory."""
+    theirs: Mapping[str, Mapping[ModelName, str]] = field(default_factory=dict)
+    """What other fleets put on hosts, by address and model: whose it is. Known where what nobody declares goes."""
 
     def image(self, name: ModelName) -> Image | None:
         """What its registry serves; nothing where that is not known."""

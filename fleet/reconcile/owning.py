@@ -37,7 +37,9 @@ def owning(
         came: Begun | Made | None = each
         if name not in unclear and observed.at is not None:
             digest = present.digest if present is not None else None
-            came = came_of(each, former.made.get(name), digest, observed.at, wait, whole=whole)
+            came = came_of(
+                each, former.made.get(name), digest, observed.at, wait, whole=whole, declared=name in declared
+            )
         if isinstance(came, Begun):
             begun[name] = came
         elif came is not None:

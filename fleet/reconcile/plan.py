@@ -24,7 +24,7 @@ from fleet.reconcile.making import inputs_of_load
 from fleet.reconcile.observed import Observation, Present, Unobserved
 from fleet.reconcile.publishing import publishing
 from fleet.reconcile.step import Action, BlockedItem, Plan, Refusal, Step
-from fleet.state.remembered import Remembered
+from fleet.state.remembered import HostRemembered, Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def plan(
     `apart` all others are planned for by themselves, and this is what is known of them.
 
     `scope` names what this pass has in common with those before it that its size may be compared with; `sources` are the
-    manifests that it was read from, as `guard.sources_of` tells them.
+    manifests that it was read from, as `sources_of` tells them.
     """
     remembered = remembered or Remembered()
     shrunk = guard.shrunk(desired, remembered, scope, accepted=allowance.shrunk)
@@ -93,7 +93,8 @@ def plan(
         if emptied is not None:
             refused.append(emptied)
             continue
-        unpruned = guard.unpruned(name, drafted, other, filtered=filtered)
+        new = guard.never_seen(host, own)
+        unpruned = guard.unpruned(name, drafted, other, filtered=filtered, new=new)
         if unpruned is not None:
             refused.append(unpruned)
             drafted = _steps(replace(found, removals=_asked_for(found)), len(steps))
@@ -105,7 +106,7 @@ def plan(
             if not guard.kept_by_protection(desired, step)
             and not (step.reason is Reason.LEFT_OVER and step.model in last)
         ]
-        kept, held_back = _guarded(desired, host, found, drafted, allowance, shrunk, last)
+        kept, held_back = _guarded(desired, host, found, drafted, allowance, shrunk, last, own)
         refused.extend(held_back)
         steps.extend(kept if len(kept) == whole else _renumbered(kept, len(steps)))
     if shrunk is not None and not any(refusal.code is Code.DESIRED_SHRANK for refusal in refused):
@@ -175,6 +176,7 @@ def _guarded(
     allowance: Allowance,
     shrunk: str | None,
     last: frozenset[ModelName],
+    own: HostRemembered | None,
 ) -> tuple[list[Step], list[Refusal]]:
     """The steps that no guard of this host holds back, and the refusals of the rest."""
     refused: list[Refusal] = []
@@ -186,7 +188,10 @@ def _guarded(
     limit = desired.policy.max_deletes if allowance.max_deletes is None else allowance.max_deletes
     if shrunk is None and not allowance.shrunk and any(map(guard.prunes, steps)) and not guard.items_of(desired):
         shrunk = f"the manifests of `{desired.name}` ask for nothing at all"
-    deletes = guard.deletes(desired, host, steps, limit=limit, shrunk_because=shrunk, bereaved=last)
+    bared = None if allowance.shrunk else guard.bared(host, own, steps)
+    deletes = guard.deletes(
+        desired, host, steps, limit=limit, shrunk_because=shrunk, bared_because=bared, bereaved=last
+    )
     if deletes is not None:
         refused.append(deletes)
         steps = [step for step in steps if not guard.takes_away(step)]

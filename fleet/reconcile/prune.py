@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fleet.codes import Code
 from fleet.manifest.inventory import NamePattern, Prune
@@ -25,8 +25,10 @@ def undeclared(
     found: Mapping[ModelName, Difference],
     leaving: frozenset[ModelName],
     protect: Iterable[NamePattern],
+    theirs: Collection[ModelName] = (),
 ) -> dict[ModelName, Reason]:
-    """What is to go, and why; by name. `found` are the declared items, `leaving` the names that go anyway.
+    """What is to go, and why; by name. `found` are the declared items, `leaving` the names that go anyway, `theirs` those
+    that other fleets put there.
 
     Left alone are names that are protected, kept for fleet's own use, in use by a step that is under way, or needed by
     what is declared, and cloud stubs. Names that stand twice or are listed as nothing known are not in `observed.models`.
@@ -44,6 +46,7 @@ def undeclared(
         name: Reason.NO_LONGER_DECLARED if name in owned else Reason.NOT_DECLARED
         for name in sorted(away)
         if name not in used
+        and name not in theirs
         and not is_backup(name)
         and not observed.models[name].remote
         and not any(matches(pattern, name) for pattern in patterns)
@@ -68,8 +71,9 @@ def _needed(found: Iterable[Difference]) -> Iterator[ModelName]:
                 yield base
             case Alias(source=source):
                 yield source
-            case Pull(origin=origin) if origin is not None and item.state is not State.AS_DESIRED:
-                # It may hold the accepted content, which its tag may stand for no longer.
+            case Pull(origin=origin) if origin is not None:
+                # It may hold the accepted content, which its tag may stand for no longer. It stays once that was copied
+                # too: the next change would bring it again, and a pull from it says that somebody wants it.
                 yield origin
 
 

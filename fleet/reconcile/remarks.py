@@ -22,8 +22,8 @@ _REPLACES = frozenset({Action.PULL, Action.CREATE, Action.COPY})
 
 
 def remarks(plan: Plan) -> tuple[str, ...]:
-    """First different contents of one tag, then what is replaced while it serves."""
-    return (*_skews(plan), *_replaced_in_use(plan))
+    """First different contents of one tag, then what is replaced while it serves, then what is left to other fleets."""
+    return (*_skews(plan), *_replaced_in_use(plan), *_left_to_others(plan))
 
 
 def thrown_out(made: Plan, after: Plan, results: Iterable[StepResult]) -> tuple[str, ...]:
@@ -125,3 +125,20 @@ def _shown(content: object) -> str:
 def _some(hosts: Sequence[HostName]) -> str:
     more = f" and {len(hosts) - _FEW} more" if len(hosts) > _FEW else ""
     return ", ".join(hosts[:_FEW]) + more
+
+
+def _left_to_others(plan: Plan) -> Iterator[str]:
+    """What nobody declares here and what `policy.prune: undeclared` leaves there all the same."""
+    for host in plan.hosts:
+        observed = plan.observations.get(host.host)
+        theirs = plan.known.theirs.get(plan.urls.get(host.host, ""), {})
+        if not theirs or not isinstance(observed, Observed):
+            continue
+        ours = {item.item.name for item in host.items} | {removal.present.name for removal in host.removals}
+        left: dict[str, list[ModelName]] = {}
+        for name in sorted(theirs.keys() & observed.models.keys() - ours):
+            left.setdefault(theirs[name], []).append(name)
+        for fleet, names in sorted(left.items()):
+            told = ", ".join(f"`{name}`" for name in names[:_FEW])
+            more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+            yield f"`{host.host}` keeps {told}{more}, which nobody declares here: the fleet `{fleet}` put them there"

@@ -12,10 +12,11 @@ from fleet.manifest.item import Create, Desired, HostDesired, Item
 from fleet.names import HostName, ModelName
 from fleet.reconcile.backup import pending
 from fleet.reconcile.difference import Difference, HostDifference, State
-from fleet.reconcile.guard import items_of
+from fleet.reconcile.guard import HOLDS_ALL, items_of
 from fleet.reconcile.observed import Observed
 from fleet.reconcile.owning import owning
 from fleet.reconcile.publishing import found_published
+from fleet.reconcile.sources import moved
 from fleet.reconcile.step import Plan
 from fleet.reconcile.steps.creating import recorded_now
 from fleet.state.evidence import Evidence, Made
@@ -33,7 +34,7 @@ class Spoken:
     scope: str
     """What passes have in common that can be compared."""
     sources: str
-    """Their manifests, as `guard.sources_of` tells them."""
+    """Their manifests, as `sources_of` tells them."""
     accepted: bool = False
     """A person said that these are all there are."""
     wait: float = 0.0
@@ -71,8 +72,11 @@ def _items(desired: Desired, spoken: Spoken, made: Plan, before: Remembered) -> 
 
 
 def _sources(spoken: Spoken, items: Mapping[str, int], before: Remembered) -> dict[str, str]:
-    """Others than before are taken for the new normal only where a person says so: what they leave out may be pruned."""
-    sources = {scope: told for scope, told in before.sources.items() if scope in items or scope == spoken.scope}
+    """Others than before are taken for the new normal only where a person says so: what they leave out may be pruned. The
+    same ones in another folder are no others.
+    """
+    known = moved(before, spoken.sources).sources
+    sources = {scope: told for scope, told in known.items() if scope in items or scope == spoken.scope}
     if spoken.accepted or spoken.scope not in sources:
         sources[spoken.scope] = spoken.sources
     return sources
@@ -80,7 +84,7 @@ def _sources(spoken: Spoken, items: Mapping[str, int], before: Remembered) -> di
 
 def _hosts(desired: Desired, spoken: Spoken, made: Plan, after: Plan, before: Remembered, revision: str) -> Remembered:
     # Nor is what a guard held back on one host, or a machine in repair.
-    apart = {refusal.host for refusal in made.refused if refusal.code is Code.HOST_EMPTIED} | made.suspended.keys()
+    apart = _apart(made) | made.suspended.keys()
     hosts = dict(before.hosts)
     for found in after.hosts:
         observation = after.observations.get(found.host)
@@ -96,6 +100,11 @@ def _hosts(desired: Desired, spoken: Spoken, made: Plan, after: Plan, before: Re
                 now = replace(now, made=made_there, begun=begun)
             hosts[found.host] = now
     return replace(before, hosts=hosts)
+
+
+def _apart(made: Plan) -> frozenset[HostName | None]:
+    """Hosts of which a guard held everything back."""
+    return frozenset(refusal.host for refusal in made.refused if refusal.code in HOLDS_ALL)
 
 
 def _host(
@@ -172,9 +181,10 @@ def adopt(desired: Desired, spoken: Spoken, after: Plan, memory: Memory, revisio
     hosts = dict(before.hosts)
     recorded: list[tuple[HostName, ModelName]] = []
     taken_over: list[tuple[HostName, ModelName]] = []
+    apart = _apart(after)
     for found in after.hosts:
         observed = after.observations.get(found.host)
-        if not isinstance(observed, Observed):
+        if not isinstance(observed, Observed) or found.host in apart:
             continue
         url = desired.hosts[found.host].host.url
         former = before.hosts.get(found.host)

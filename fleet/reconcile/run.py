@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from fleet.codes import Code
 from fleet.errors import UsageError
 from fleet.manifest.faults import Misread
+from fleet.manifest.inventory import Prune
 from fleet.manifest.item import Desired, HostDesired
 from fleet.manifest.pattern import matches
 from fleet.manifest.selector import Selector
@@ -19,7 +20,6 @@ from fleet.names import HostName, ModelName
 from fleet.reconcile.connection import Reach, connect
 from fleet.reconcile.doubting import with_doubted
 from fleet.reconcile.execute import carry_out_host
-from fleet.reconcile.guard import sources_of
 from fleet.reconcile.identity import twins, vanished
 from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of, forms_of, keep_forms, learn, with_blobs, with_what_came
@@ -32,6 +32,7 @@ from fleet.reconcile.publishers import Publishers, publishers
 from fleet.reconcile.remarks import remarks, thrown_out
 from fleet.reconcile.remembering import Spoken, remember
 from fleet.reconcile.report import Outcome, Report, StepResult, counted
+from fleet.reconcile.sources import moved, sources_of
 from fleet.reconcile.step import Action, Plan, Step
 from fleet.reconcile.steps.breaker import Breaker
 from fleet.reconcile.steps.session import Told
@@ -45,6 +46,7 @@ from fleet.registry.locked import Locked
 from fleet.registry.served import Served
 from fleet.settings import Settings
 from fleet.state.digests import Digests
+from fleet.state.elsewhere import made_by_others
 from fleet.state.leases import Leases
 from fleet.state.memory import Memory
 from fleet.state.remembered import Remembered
@@ -98,9 +100,8 @@ class Pass:
 
     @property
     def told_sources(self) -> str:
-        """Which manifests speak: only passes with the same ones may prune. Those of a named fleet may lie elsewhere."""
-        named = self.desired.name != DEFAULT_NAME
-        return sources_of(self.sources) if named else json.dumps(sorted(self.sources))
+        """Which manifests speak: only passes with the same ones may prune."""
+        return sources_of(self.sources)
 
 
 async def make_plan(work: Pass, listener: Listener = deaf) -> Plan:
@@ -142,7 +143,11 @@ async def plan_seen(
     """The plan for hosts that were looked at: what else it hangs on is asked first. `known` is what `before_asking`
     tells.
     """
+    remembered = moved(remembered, work.told_sources)
     observations = await with_doubted(hosts, observations, remembered, work.settings, work.reach)
+    # Read after the look: what another fleet brings has its row before the host lists it.
+    urls = [each.host.url for each in hosts if each.prune is Prune.UNDECLARED]
+    known = replace(known, theirs=made_by_others(work.settings.state_dir, work.desired.name, urls) if urls else {})
     known = await learn(hosts, observations, ask, known)
     observations = await with_blobs(hosts, observations, known, remembered, work.settings, work.reach)
     made = plan(
@@ -158,7 +163,7 @@ async def plan_seen(
         apart=work.apart,
     )
     return replace(
-        made, notes=untold(made.steps, known) + twins(observations) + vanished(made.steps, remembered) + remarks(made)
+        made, notes=untold(made.steps, known) + twins(observations) + vanished(made, remembered) + remarks(made)
     )
 
 
@@ -209,6 +214,8 @@ class Company:
     enough: Callable[[Step], str | None] = lambda _: None
     """Why a step is not to be begun any more, although nobody asked to stop, if so."""
     breaker: Breaker = field(default_factory=Breaker)
+    leases: Leases | None = None
+    """Opened anew for each plan where there are none: to be given by who carries many out, and closed by them."""
 
 
 async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener, company: Company) -> Report:
@@ -228,10 +235,15 @@ async def carry_out_with(work: Pass, made: Plan, stop: Stop, listener: Listener,
         return found
 
     shared = Shared(memory, company.uploads, fresh, company.breaker, work.fingerprint, _insecure(work.desired))
-    shared = replace(shared, accepted=work.allowance.foreign)
+    shared = replace(shared, accepted=work.allowance.foreign, emptied=work.allowance.emptied)
     told = Told(work.settings, stop, listener, shared, company.enough, work.reach)
-    with Leases(work.settings.state_dir, work.desired.name) as leases:
+    own = company.leases is None
+    leases = company.leases or Leases(work.settings.state_dir, work.desired.name)
+    try:
         after, ordered = await _steps_carried_out(work, made, replace(told, leases=leases))
+    finally:
+        if own:
+            leases.close()
     afterwards = plan(
         work.desired,
         after,

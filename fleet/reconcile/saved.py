@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -24,8 +24,9 @@ from fleet.codes import Code
 from fleet.errors import GuardError, InputError
 from fleet.names import HostName
 from fleet.reconcile.difference import Change
+from fleet.reconcile.guard import would_do
 from fleet.reconcile.plan import restricted
-from fleet.reconcile.step import Plan, Step
+from fleet.reconcile.step import Plan, Refusal, Step
 from fleet.whole import read_whole
 
 FORMAT = 1
@@ -233,8 +234,9 @@ def aged(saved: SavedPlan, now: datetime) -> str | None:
 def match(saved: SavedPlan, fresh: Plan) -> Plan:
     """The steps of `saved`, as they are planned now. Raises `GuardError` where a host or a manifest moved on."""
     then, now = _by_model(saved.steps), _by_model([step_as_json(step) for step in fresh.steps])
+    held = _held(fresh)
     moved = [
-        f"{host}: {model}: {_moved(then[host, model], now.get((host, model), []))}"
+        f"{host}: {model}: {_moved(then[host, model], now.get((host, model), []), held(host, then[host, model]))}"
         for host, model in then
         if [_same(step) for step in then[host, model]] != [_same(step) for step in now.get((host, model), [])]
     ]
@@ -277,9 +279,24 @@ def _same(step: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(step.get(key) for key in _SAME)
 
 
-def _moved(then: list[Mapping[str, Any]], now: list[Mapping[str, Any]]) -> str:
-    """What was to be done beside what is to be done now; where that reads alike, what is not the same about it."""
+def _held(fresh: Plan) -> Callable[[str, list[Mapping[str, Any]]], Refusal | None]:
+    """The guard that holds a step of those back now, if one does."""
+    by_step = {(refusal.host, told): refusal for refusal in fresh.refused for told in refusal.would}
+
+    def held(host: str, then: list[Mapping[str, Any]]) -> Refusal | None:
+        told = (would_do(step["action"], step["model"], host, step["reason"]) for step in then)
+        return next((found for each in told if (found := by_step.get((HostName(host), each))) is not None), None)
+
+    return held
+
+
+def _moved(then: list[Mapping[str, Any]], now: list[Mapping[str, Any]], held: Refusal | None) -> str:
+    """What was to be done beside what is to be done now, or what holds it back; where that reads alike, what is not the
+    same about it.
+    """
     was, is_now = _words(then), _words(now)
+    if held is not None and not now:
+        return f"was {was}, is held back: {held.message} ({held.code.id})"
     if was != is_now:
         return f"was {was}, is {is_now}"
     # Of several parts that changed alike, such as what is there and what is presumed, the first tells enough.

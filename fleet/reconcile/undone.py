@@ -27,7 +27,7 @@ def leave_alone(step: Step, made: Made | None, begun: Begun | None, at: datetime
     """Whether the step would make again what somebody else undid too often. What fleet itself was at is no stranger's."""
     if step.action not in _MAKES or made is None or begun is not None:
         return False
-    return made.undone >= MOST and step.presumes != made.digest and at - made.at <= RECENT
+    return made.undone >= MOST and step.presumes != made.digest and _lately(made, at)
 
 
 def fought(results: Iterable[StepResult], remembered: Remembered) -> tuple[Failure, ...]:
@@ -56,5 +56,10 @@ def times(made: Made | None, former: Digest | None, at: datetime, *, may_lose: b
     """
     if made is None:
         return 0
-    before = made.undone if at - made.at <= RECENT else 0
+    before = made.undone if _lately(made, at) else 0
     return before + (former != made.digest and not (former is None and may_lose))
+
+
+def _lately(made: Made, at: datetime) -> bool:
+    """What a clock wrote that ran ahead does not count for longer."""
+    return abs(at - made.at) <= RECENT

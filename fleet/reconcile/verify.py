@@ -8,10 +8,10 @@ from fleet.codes import Code
 from fleet.foreign import clean
 from fleet.names import HostName, ModelName
 from fleet.reconcile.difference import Change, Difference, HostDifference, Reason, State
+from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.report import Failure, Outcome, StepResult
 from fleet.reconcile.step import Action, Plan
 
-_ASKED_FOR = frozenset({Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN})
 _WHOLE = frozenset({State.AS_DESIRED, State.UNVERIFIED})
 _HELD = frozenset({Reason.EXPIRES_SOON, Reason.CHECKED_BESIDE})
 """Reasons to load again what is in memory as it should be."""
@@ -20,19 +20,15 @@ _HELD = frozenset({Reason.EXPIRES_SOON, Reason.CHECKED_BESIDE})
 def unproven(made: Plan, after: Plan, results: Sequence[StepResult]) -> tuple[Failure, ...]:
     """What is otherwise in the last look than the steps that said `done` have it.
 
-    Where a load was asked for, all that is declared warm on that host is looked at: even one that fails can throw others
-    out (`ollama-api.md` 12.5), and those had no step of their own.
+    All that is declared warm is looked at: even a load that fails can throw others out (`ollama-api.md` 12.5), and so does
+    a server that starts anew meanwhile, and those had no step of their own.
     """
     ended: dict[tuple[HostName, ModelName], set[Outcome]] = {}
-    loaded: set[HostName] = set()
     for result in results:
         ended.setdefault((result.step.host, result.step.model), set()).add(result.outcome)
-        if result.step.action is Action.LOAD and result.outcome in _ASKED_FOR:
-            loaded.add(result.step.host)
     was_warm = {
         (host.host, item.item.name)
         for host in made.hosts
-        if host.host in loaded
         for item in host.items
         if item.warmth is not None and item.warmth.state is State.AS_DESIRED
     }
@@ -40,7 +36,9 @@ def unproven(made: Plan, after: Plan, results: Sequence[StepResult]) -> tuple[Fa
     before = {host.host: host for host in made.hosts}
     found: list[Failure] = []
     for host in after.hosts:
-        found += _moved(before.get(host.host), host, ended)
+        seen = made.observations.get(host.host)
+        listed = seen.models if isinstance(seen, Observed) else {}
+        found += _moved(before.get(host.host), host, ended, listed)
         for item in host.items:
             key = (host.host, item.item.name)
             found += _told(host.host, item, done=ended.get(key) == {Outcome.DONE}, was_warm=key in was_warm)
@@ -65,10 +63,13 @@ def _both(change: Change) -> str:
 
 
 def _moved(
-    before: HostDifference | None, after: HostDifference, ended: Mapping[tuple[HostName, ModelName], set[Outcome]]
+    before: HostDifference | None,
+    after: HostDifference,
+    ended: Mapping[tuple[HostName, ModelName], set[Outcome]],
+    listed: Mapping[ModelName, Present],
 ) -> Iterator[Failure]:
     """What was as desired when this was planned and is not any more, though no step was about it: by somebody else, and
-    all is not as desired then.
+    all is not as desired then. `listed` is what the host listed when this was planned.
     """
     if before is None:
         return
@@ -82,7 +83,10 @@ def _moved(
     known = {removal.present.name for removal in before.removals}
     for removal in after.removals:
         name = removal.present.name
-        if removal.blocked is None and name not in known and (after.host, name) not in ended:
+        was = listed.get(name)
+        # What was there when this was planned did not come meanwhile: it is not needed any more, as it was then.
+        came = was is None or was.digest != removal.present.digest
+        if removal.blocked is None and came and name not in known and (after.host, name) not in ended:
             message = f"`{removal.present.listed}` came to the host while this ran, and is to be gone"
             yield Failure(Code.SUPERSEDED, message, after.host, name, outcome=Outcome.SUPERSEDED)
 

@@ -12,7 +12,7 @@ from fleet.reconcile.prune import PRUNED
 from fleet.reconcile.step import Plan, Refusal
 from fleet.render.words import hint_lines, sentence
 
-_UNPRUNED = frozenset({Code.SOURCES_CHANGED, Code.FILTERED})
+_UNPRUNED = frozenset({Code.SOURCES_CHANGED, Code.FILTERED, Code.HOST_NEW})
 
 HeldBack = Mapping[tuple[HostName, ModelName], Refusal]
 

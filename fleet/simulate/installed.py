@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -18,6 +19,8 @@ from fleet.simulate.versions import Behaviour, Capability
 
 DEFAULT_TEMPLATE = "{{ .Prompt }}"
 _HEADER_GUESS = 1 << 20
+_SMALL = 1 << 16
+"""Bytes of a content whose header is kept once it was read: a listing reads that of every model anew."""
 
 
 @dataclass(slots=True)
@@ -54,8 +57,15 @@ class Installed:
         return found.value if found and isinstance(found.value, str) else ""
 
 
+@lru_cache(maxsize=512)
+def _header(raw: bytes) -> gguf.Header:
+    return gguf.read(raw)
+
+
 def header_of(content: Content) -> gguf.Header:
     """The header of a content, of which only as much is read as it needs. Raises `GgufError`."""
+    if content.size <= _SMALL:
+        return _header(content.read(0, content.size))
     length = _HEADER_GUESS
     while True:
         try:

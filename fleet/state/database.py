@@ -83,8 +83,9 @@ class Database:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept when the block ends, and nothing of it where the block fails.
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept when the block ends, and nothing of it where the block fails. One that is not
+        `durable` may be lost with the machine until a durable one follows.
 
         Raises `StateError`, also for a file of a newer fleet, and `Damaged` for damage that shows only now.
         """
@@ -94,6 +95,9 @@ class Database:
                 self._writer = self._opened()
                 # Closed with its owner, so that whoever forgets to close leaves nothing behind either.
                 self._closer = weakref.finalize(self, self._writer.close)
+            if self._durable:
+                # The log is in order: what is on disk is always all that was written up to some moment.
+                self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             with transaction(self._writer, "BEGIN IMMEDIATE"):
                 # A newer fleet may have begun on this machine meanwhile.
                 version_of(self._writer, self.path, len(self._steps))

@@ -84,3 +84,6 @@ class Begun:
     former: Digest | None
     """What the name held before; nothing where it was free."""
     since: datetime
+    """When it was begun, or when fleet was at it last: renewed while it runs, and when it is left."""
+    again: bool = False
+    """Whether it had been left before, and this is the try to follow it to its end."""

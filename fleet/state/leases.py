@@ -51,7 +51,9 @@ class Leases(Apart):
 
         def change(connection: sqlite3.Connection) -> Lease | None:
             there = self._there(connection, url)
-            if there is not None and there.fleet != self._name and now < there.until:
+            # A clock that once ran ahead keeps nobody away: no lease is that long. One that is set back a little does.
+            latest = until + (until - now)
+            if there is not None and there.fleet != self._name and now < there.until <= latest:
                 return there
             since = there.since if there is not None and there.fleet == self._name else now
             # The key is the address alone: another fleet's row is replaced.

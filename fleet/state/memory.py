@@ -19,6 +19,7 @@ from fleet.state.tables import Mark, mark, read, write
 
 if TYPE_CHECKING:
     import sqlite3
+    from datetime import datetime
 
 __all__ = ["Memory", "StateError"]  # whoever uses a memory catches its error
 
@@ -38,7 +39,8 @@ class _Kept:
 class Memory(Opened):
     """Of the fleet called `name`. Reading makes nothing on disk; the first write makes the folder private and the file.
 
-    Every writer has its row on disk when it returns, whatever happens to the process or the machine afterwards.
+    Every writer has its row on disk when it returns, whatever happens to the process or the machine afterwards, but for
+    those that say otherwise.
     All of them raise `StateError`; what was recorded before is still there then. To be used by one thread at a time.
     """
 
@@ -119,24 +121,33 @@ class Memory(Opened):
         self._on_known(host, lambda h: replace(h, loaded=_without(h.loaded, model)))
 
     def begin(self, host: HostName, url: str, model: ModelName, begun: Begun) -> None:
-        """Before the request that may change what the name holds: a killed run must not forget what the host may be at.
+        """Before the request that may change what the name holds: a killed run must not forget what the host may be at."""
+        self._on_host(host, url, lambda h: replace(h, begun={**h.begun, model: begun}))
 
-        What the name held before the first of several tries counts.
+    def renew(self, host: HostName, model: ModelName, at: datetime) -> None:
+        """While fleet is at it. This, `end` and `keep_made` may be lost with the machine until the next write: what was
+        begun is there then, and the next look tells the same.
         """
 
         def changed(known: HostRemembered) -> HostRemembered:
-            first = known.begun.get(model, begun)
-            return replace(known, begun={**known.begun, model: replace(begun, former=first.former)})
+            begun = known.begun.get(model)
+            if begun is None:
+                return known
+            return replace(known, begun={**known.begun, model: replace(begun, since=at)})
 
-        self._on_host(host, url, changed)
+        self._on_known(host, changed, durable=False)
 
     def end(self, host: HostName, model: ModelName) -> None:
         """Once a look has shown what came of it, or that nothing will."""
-        self._on_known(host, lambda h: replace(h, begun=_without(h.begun, model)))
+        self._on_known(host, lambda h: replace(h, begun=_without(h.begun, model)), durable=False)
 
     def keep_made(self, host: HostName, url: str, model: ModelName, made: Made) -> None:
         """What a look has proven that fleet put there; what was begun is ended with it."""
-        self._on_host(host, url, lambda h: replace(h, made={**h.made, model: made}, begun=_without(h.begun, model)))
+
+        def changed(known: HostRemembered) -> HostRemembered:
+            return replace(known, made={**known.made, model: made}, begun=_without(known.begun, model))
+
+        self._on_host(host, url, changed, durable=False)
 
     def forget_made(self, host: HostName, model: ModelName) -> None:
         """Once a look has shown that fleet took it away."""
@@ -146,24 +157,28 @@ class Memory(Opened):
         """Before a delete, not after: a run killed in between must not look like a host that lost its models."""
         self._on_known(host, lambda h: replace(h, models=h.models - {model_key}))
 
-    def _on_host(self, name: HostName, url: str, change: Callable[[HostRemembered], HostRemembered]) -> None:
+    def _on_host(
+        self, name: HostName, url: str, change: Callable[[HostRemembered], HostRemembered], *, durable: bool = True
+    ) -> None:
         def changed(known: Remembered) -> Remembered:
             host = known.hosts.get(name)
             if host is None or host.url != url:
                 host = HostRemembered(url)
             return replace(known, hosts={**known.hosts, name: change(host)})
 
-        self._keep(changed)
+        self._keep(changed, durable=durable)
 
-    def _on_known(self, name: HostName, change: Callable[[HostRemembered], HostRemembered]) -> None:
+    def _on_known(
+        self, name: HostName, change: Callable[[HostRemembered], HostRemembered], *, durable: bool = True
+    ) -> None:
         host = self.remembered().hosts.get(name)
         if host is not None and change(host) != host:
-            self._on_host(name, host.url, change)
+            self._on_host(name, host.url, change, durable=durable)
 
-    def _keep(self, change: Callable[[Remembered], Remembered]) -> None:
+    def _keep(self, change: Callable[[Remembered], Remembered], *, durable: bool = True) -> None:
         before = self.remembered()
         try:
-            self._write(change)
+            self._write(change, durable=durable)
         except Damaged as damage:
             self._database.begin_anew(damage)
             # What this process read was whole, so it goes into the new file.
@@ -173,8 +188,8 @@ class Memory(Opened):
             except Damaged as again:
                 raise unusable(self._database.path, f"a new one is damaged as well ({again})") from again
 
-    def _write(self, change: Callable[[Remembered], Remembered]) -> None:
-        with self._database.writing() as connection:
+    def _write(self, change: Callable[[Remembered], Remembered], *, durable: bool = True) -> None:
+        with self._database.writing(durable=durable) as connection:
             kept = self._fresh(connection)
             after = change(kept.remembered)
             changed = _changed(kept, after)

@@ -59,6 +59,9 @@ TABLES = (
 FLEET = ""
 """Stands for a host where rows belong to none."""
 
+_AGAIN = " again"
+"""After the action of what was left before."""
+
 _SEAL_BITS = 62
 
 
@@ -128,7 +131,8 @@ def rows_of_host(name: HostName, host: HostRemembered) -> Rows:
         rows["made", name, model.key] = (str(model), made.digest.hex, int(made.owned), made.undone, time_text(made.at))
     for model, begun in host.begun.items():
         former = begun.former.hex if begun.former is not None else None
-        rows["begun", name, model.key] = (str(model), begun.action, former, time_text(begun.since))
+        action = begun.action + _AGAIN if begun.again else begun.action
+        rows["begun", name, model.key] = (str(model), action, former, time_text(begun.since))
     return rows
 
 
@@ -213,7 +217,9 @@ def _made(cells: tuple[Cell, ...]) -> Made:
 
 def _begun(cells: tuple[Cell, ...]) -> Begun:
     _, action, former, since = cells
-    return Begun(text_of(action), None if former is None else Digest.parse(text_of(former)), time_of(text_of(since)))
+    told = text_of(action)
+    before = None if former is None else Digest.parse(text_of(former))
+    return Begun(told.removesuffix(_AGAIN), before, time_of(text_of(since)), again=told.endswith(_AGAIN))
 
 
 def _model(key: Key, spelled: Cell) -> ModelName:

@@ -91,6 +91,7 @@ def test_nobody_waits_for_signs_of_life() -> None:
     assert heard.alive == []
 
 
+@pytest.mark.invariant("E21")
 @pytest.mark.fault("K16")
 def test_none_once_passes_stop_and_the_status_says_why() -> None:
     heard = run_feed(lambda _: replace(WELL, begun=0, interval=20), ends=62)

@@ -188,6 +188,7 @@ def test_a_link_that_is_swapped_while_it_is_looked_at_leads_nowhere(turns: int, 
     assert len(seen) > 1, "it was swapped"
 
 
+@pytest.mark.invariant("E5")
 @pytest.mark.fault("U15")
 def test_one_file_for_very_many_hosts_is_sent_to_four_at_a_time_and_never_held(tmp_path: Path) -> None:
     path = tmp_path / "a"

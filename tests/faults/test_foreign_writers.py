@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from fleet.names import HostName
+from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile.plan import Allowance
+from fleet.reconcile.progress import Event, StepRetried
+from fleet.state.evidence import Made
+from fleet.state.memory import Memory
 from tests.faults.played import Site, codes, outcomes, played
 
 SCENARIO = """
@@ -20,6 +24,7 @@ CHAT = "acme/chat:latest"
 CREATE = f"create {CHAT}"
 
 
+@pytest.mark.invariant("E12")
 @pytest.mark.fault("K4")
 @played
 async def test_two_fleets_that_disagree_stop_after_three_rounds_and_both_say_so(tmp_path: Path) -> None:
@@ -35,6 +40,7 @@ async def test_two_fleets_that_disagree_stop_after_three_rounds_and_both_say_so(
         assert site.whole() == {"base:1b", CHAT}
 
 
+@pytest.mark.invariant("E12")
 @pytest.mark.fault("K4")
 @played
 async def test_two_fleets_that_want_the_same_never_undo_each_other(tmp_path: Path) -> None:
@@ -106,3 +112,87 @@ async def test_a_host_that_may_lose_its_models_is_no_stranger(tmp_path: Path) ->
         for _ in range(5):
             assert codes(await site.applies('models: {"base:1b": {}}', inventory=inventory)) == {}
             assert await site.ask("DELETE", "delete", {"model": "base:1b"}) == 200
+
+
+@played
+async def test_what_another_fleet_of_the_database_made_is_not_pruned_and_that_is_told(tmp_path: Path) -> None:
+    async with Site(
+        tmp_path, SCENARIO.replace("0.32.15}", "0.32.15, models: {theirs:1b: {}, nobodys:1b: {}}}")
+    ) as site:
+        url = site.simulation.hosts["alpha"].url
+        inventory = f"hosts: {{alpha: {{url: '{url}'}}}}\npolicy: {{prune: undeclared}}"
+        made = Made(Digest("0" * 64), True, datetime(2026, 8, 1, tzinfo=UTC))
+        await site.applies("models: {base:1b: {}}", inventory=inventory)
+        with Memory(str(tmp_path / "state"), "east") as east:
+            east.keep_made(HostName("one"), url, ModelName.parse("theirs:1b"), made)
+        report = await site.applies("models: {base:1b: {}}", inventory=inventory)
+        assert report is not None
+        assert {name: str(outcome) for name, outcome in outcomes(report).items()} == {"delete nobodys:1b": "done"}
+        assert set(site.listed()) == {"base:1b", "theirs:1b"}
+        told = "`alpha` keeps `theirs:1b`, which nobody declares here: the fleet `east` put them there"
+        assert told in report.plan.notes
+
+
+@played
+async def test_a_host_that_a_person_said_was_emptied_is_no_stranger(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        both = 'models: {"base:1b": {}, "other:1b": {}}'
+        for _ in range(5):
+            report = await site.applies(both, allowance=Allowance(emptied=frozenset({HostName("alpha")})))
+            assert (set(outcomes(report).values()), codes(report)) == ({"done"}, {})
+            for name in list(site.listed()):
+                assert await site.ask("DELETE", "delete", {"model": name}) == 200
+
+
+@played
+async def test_a_clock_that_ran_ahead_leaves_nothing_alone_for_years(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        site.hours = 24 * 2000
+        await undone_three_times(site)
+        site.hours = 0
+        assert outcomes(await site.applies(OURS)) == {CREATE: "done"}
+
+
+OWNED = 'hosts: {{alpha: {{url: "{url}"}}}}\npolicy: {{prune: owned}}'
+
+
+@pytest.mark.fault("P9")
+@played
+async def test_what_a_stranger_put_there_in_the_middle_of_a_copy_is_not_fleets_own(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        inventory = OWNED.format(url=site.simulation.hosts["alpha"].url)
+        await site.applies('models: {"base:1b": {}}', inventory=inventory)
+        site.faults("alpha", {"fault": "reset", "endpoint": "copy"})
+
+        def before(event: Event) -> None:
+            if isinstance(event, StepRetried):
+                site.faults("alpha")
+                site.simulation.seed("alpha", "chat:latest", None)
+
+        alias = 'models: {"base:1b": {}, "chat": {alias: "base:1b"}}'
+        report = await site.applies(alias, inventory=inventory, before=before)
+        assert outcomes(report) == {"copy chat:latest": "superseded"}
+        for _ in range(2):
+            assert outcomes(await site.applies('models: {"base:1b": {}}', inventory=inventory)) == {}
+        assert "chat:latest" in site.listed()
+
+
+@pytest.mark.fault("P9")
+@played
+async def test_what_is_there_after_a_pull_that_failed_is_not_fleets_own(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        inventory = OWNED.format(url=site.simulation.hosts["alpha"].url)
+        await site.applies('models: {"base:1b": {}}', inventory=inventory)
+        fault = {"fault": "error-line", "endpoint": "pull", "lines": 1}
+        site.faults("alpha", {**fault, "message": 'pull model manifest: Get "https://r/": EOF'})
+
+        def before(event: Event) -> None:
+            if isinstance(event, StepRetried):
+                site.faults("alpha", {**fault, "message": "pull model manifest: file does not exist"})
+                site.simulation.seed("alpha", "other:1b", None)
+
+        both = 'models: {"base:1b": {}, "other:1b": {}}'
+        assert outcomes(await site.applies(both, inventory=inventory, before=before)) == {"pull other:1b": "failed"}
+        for _ in range(2):
+            assert outcomes(await site.applies('models: {"base:1b": {}}', inventory=inventory)) == {}
+        assert "other:1b" in site.listed()

@@ -88,6 +88,7 @@ async def applied(work: Pass) -> tuple[Plan, Report]:
 # Asked to end.
 
 
+@pytest.mark.invariant("E17")
 @pytest.mark.long
 @pytest.mark.fault("K1")
 @pytest.mark.parametrize("nth", range(1, 6))
@@ -259,6 +260,7 @@ def others_are_done(fleet: Simulated, report: Report) -> None:
         assert Code.INTERNAL in {each.code for each in report.failures} | {each.code for each in report.unobserved}
 
 
+@pytest.mark.invariant("E11")
 @pytest.mark.fault("K11")
 @pytest.mark.parametrize("wait", [1, 25, 50])
 def test_a_fault_in_one_hosts_work_leaves_the_others_to_be_done(wait: int, tmp_path: Path, simulate: Simulate) -> None:

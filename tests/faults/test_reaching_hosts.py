@@ -311,6 +311,7 @@ def test_a_host_that_fails_a_few_times_is_asked_once_more_than_it_failed(bad: in
     assert all(0 <= wait <= 1 for wait in waited)
 
 
+@pytest.mark.invariant("E11")
 @pytest.mark.fault("N17")
 def test_a_very_slow_host_is_slow_alone() -> None:
     order: list[str] = []
@@ -349,6 +350,7 @@ def test_a_very_slow_host_is_slow_alone() -> None:
     assert all(isinstance(each, Observed) for each in observations.values())
 
 
+@pytest.mark.invariant("E5")
 @pytest.mark.long
 @pytest.mark.fault("N18")
 def test_a_thousand_hosts_are_seen_over_few_connections_and_without_a_stall() -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile.progress import Event, StepMoved
+from fleet.reconcile.unsettled import BROKEN
 from fleet.simulate.faults import Fault
-from tests.faults.played import LONG, Site, codes, outcomes, played
+from fleet.state.evidence import Begun
+from fleet.state.memory import Memory
+from tests.faults.played import LONG, Site, begins, codes, outcomes, played
 
 SCENARIO = """
 hosts: {alpha: {version: 0.32.15, models: {"old:1b": {size: 8KB, seed: shared}}}}
@@ -24,6 +30,20 @@ GONE = 'models: {"old:1b": {absent: true}}'
 
 def moving(event: Event) -> bool:
     return isinstance(event, StepMoved)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+def shown(site: Site) -> int:
+    """How often hosts were asked to show a model, answered or not."""
+    total: Any = site.simulation.journal.counters(list(site.simulation.hosts))["total"]
+    return int(total.get("show", 0))
 
 
 @asynccontextmanager
@@ -90,6 +110,160 @@ async def test_what_nobody_follows_is_waited_for_as_long_as_it_may_take(tmp_path
         site.hours = 11 / 60
         assert outcomes(await site.applies(GONE)) == {"delete old:1b": "done"}
         assert site.known().begun == {}
+
+
+@pytest.mark.fault("H3")
+@played
+async def test_the_wait_begins_when_a_long_pull_is_left_and_not_when_it_began(tmp_path: Path) -> None:
+    # Renewed each tenth of the wait, which is a minute of ten.
+    async with Site(tmp_path, SCENARIO, unsettled_wait=2.0) as site:
+        held = Fault.model_validate({"fault": "slow", "endpoint": "blob", "delay": LONG})
+        site.simulation.registry_faults.replace([held])
+        moved = asyncio.Event()
+        killed = asyncio.ensure_future(site.applies(NEW, before=lambda event: moved.set() if moving(event) else None))
+        await moved.wait()
+        first = site.known().begun
+        site.hours = 0.5
+        await until(lambda: site.known().begun != first)
+        killed.cancel()
+        await killed
+        assert outcomes(await site.applies(GONE)) == {"delete old:1b": "not-tried"}
+
+
+@pytest.mark.fault("H3")
+@played
+async def test_a_long_pull_that_breaks_off_is_waited_for_from_then_on(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO, pull_tries=1) as site:
+
+        def before(event: Event) -> None:
+            site.hours = 0.5 if moving(event) else site.hours
+
+        site.faults("alpha", {"fault": "cut", "endpoint": "pull", "lines": 1})
+        made = '"zeta/made": {create: {from: "old:1b", system: One.}}'
+        report = await site.applies(f'models: {{"new:1b": {{}}, {made}}}', before=before)
+        assert outcomes(report) == {"pull new:1b": "unknown", "create zeta/made:latest": "not-tried"}
+        assert outcomes(await site.applies(GONE)) == {"delete old:1b": "not-tried"}
+
+
+@pytest.mark.parametrize("every", [4, 15])
+@played
+async def test_a_pull_that_always_hangs_keeps_no_other_step_away_for_ever(tmp_path: Path, every: int) -> None:
+    async with Site(tmp_path, SCENARIO, silence=0.05, verify_silence=0.05, pull_tries=1, retry_tries=1) as site:
+        site.faults("alpha", {"fault": "silence", "endpoint": "pull"})
+        both = 'models: {"new:1b": {}, "third:1b": {}, "zeta/made": {create: {from: "old:1b", system: One.}}}'
+        tries = []
+        for minutes in range(0, 31, every):
+            site.hours = minutes / 60
+            tries.append(outcomes(await site.applies(both)))
+        ends = [each.get("create zeta/made:latest") for each in tries]
+        assert ends[0] == "not-tried", "what hangs was only just left"
+        assert "done" in ends
+        assert tries[-1].keys() == {"pull new:1b", "pull third:1b"}, "and both are still wanted"
+
+
+@pytest.mark.fault("H2")
+@played
+async def test_two_models_that_lost_layers_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        await site.applies('models: {"new:1b": {}, "third:1b": {}}')
+
+        def before(event: Event) -> None:
+            if begins("delete", "old:1b")(event):
+                site.simulation.hosts["alpha"].break_model("new:1b")
+                site.simulation.hosts["alpha"].break_model("third:1b")
+
+        wanted = 'models: {"new:1b": {}, "third:1b": {}, "old:1b": {absent: true}}'
+        await site.applies(wanted, before=before)
+        assert set(outcomes(await site.applies(wanted)).values()) == {"done"}
+        assert site.whole() == {"new:1b", "third:1b"}
+
+
+@pytest.mark.fault("H7")
+@pytest.mark.parametrize("lines", [0, 1])
+@played
+async def test_a_broken_model_stays_one_until_a_look_shows_it_whole(tmp_path: Path, lines: int) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        await site.applies(NEW)
+
+        def before(event: Event) -> None:
+            if begins("delete", "old:1b")(event):
+                site.simulation.hosts["alpha"].break_model("new:1b")
+
+        await site.applies(INSTEAD, before=before)
+        missing = "pull model manifest: file does not exist"
+        site.faults("alpha", {"fault": "error-line", "endpoint": "pull", "message": missing, "lines": lines})
+        for _ in range(2):
+            assert outcomes(await site.applies(NEW)) == {"pull new:1b": "failed"}
+        site.faults("alpha")
+        assert outcomes(await site.applies(NEW)) == {"pull new:1b": "done"}
+        assert site.whole() == {"new:1b"}
+        assert site.known().begun == {}
+
+
+@played
+async def test_a_broken_model_keeps_nothing_else_waiting(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        await site.applies('models: {"new:1b": {}, "third:1b": {}}')
+
+        def before(event: Event) -> None:
+            if begins("delete", "old:1b")(event):
+                site.simulation.hosts["alpha"].break_model("new:1b")
+
+        await site.applies(INSTEAD, before=before)
+        assert outcomes(await site.applies('models: {"third:1b": {absent: true}}')) == {"delete third:1b": "done"}
+
+
+@played
+async def test_a_broken_model_stays_one_where_nothing_could_be_sent(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        made = 'models: {"acme/made": {create: {from: "old:1b", system: One.}}}'
+        await site.applies(made)
+        alpha = site.simulation.hosts["alpha"]
+        alpha.break_model("acme/made")
+        with Memory(str(tmp_path / "state"), "default") as memory:
+            digest = Digest.parse(site.listed()["acme/made:latest"])
+            name = ModelName.parse("acme/made")
+            memory.begin(HostName("alpha"), alpha.url, name, Begun(BROKEN, digest, datetime.now(UTC)))
+
+        def before(event: Event) -> None:
+            if begins("create", "acme/made:latest")(event):
+                alpha.break_model("old:1b")
+
+        assert codes(await site.applies(made, before=before)) == {"acme/made:latest": "SOURCE_NOT_THERE"}
+        assert [each.action for each in site.known().begun.values()] == [BROKEN]
+
+
+@pytest.mark.fault("P9")
+@played
+async def test_a_model_that_a_stranger_made_days_after_a_killed_pull_is_theirs(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        url = site.simulation.hosts["alpha"].url
+        inventory = f'hosts: {{alpha: {{url: "{url}"}}}}\npolicy: {{prune: owned}}'
+        kept = 'models: {"old:1b": {}}'
+        await site.applies(kept, inventory=inventory)
+        async with left_pull(site):
+            pass
+        site.hours = 72
+        assert await site.ask("POST", "create", {"model": "new:1b", "from": "old:1b", "system": "Theirs."}) == 200
+        for _ in range(2):
+            assert outcomes(await site.applies(kept, inventory=inventory)) == {}
+        assert "new:1b" in site.listed()
+
+
+@played
+async def test_doubted_models_of_many_hosts_are_shown_beside_each_other(tmp_path: Path) -> None:
+    hosts = ", ".join(f'h{number}: {{models: {{"old:1b": {{size: 1KB}}}}}}' for number in range(3))
+    async with Site(tmp_path, f"hosts: {{{hosts}}}") as site:
+        with Memory(str(tmp_path / "state"), "default") as memory:
+            for name, host in site.simulation.hosts.items():
+                mark = Begun("pull", None, datetime.now(UTC))
+                memory.begin(HostName(name), host.url, ModelName.parse("old:1b"), mark)
+        for name in site.simulation.hosts:
+            site.faults(name, {"fault": "slow", "endpoint": "show", "delay": LONG})
+        planning = asyncio.ensure_future(site.plan('models: {"old:1b": {}}'))
+        await until(lambda: shown(site) == 3)
+        site.release()
+        await planning
 
 
 @played

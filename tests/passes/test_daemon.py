@@ -346,6 +346,18 @@ def test_what_newer_manifests_protect_is_not_deleted_by_older_ones(run_fleet: Fl
     assert fleet.names("alpha") == {"old:1b", "qwen3:8b"}
 
 
+@pytest.mark.invariant("E18")
+def test_a_change_that_nobody_announced_is_found_at_the_next_look(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate("hosts: {alpha: {version: 0.32.15}}")
+    manifest = run_fleet.write("m.yaml", ONE)
+    files = ("-i", fleet.inventory(run_fleet.folder / "hosts.yaml"), "-f", str(manifest))
+    deaf = {"OLLAMA_FLEET_WATCH": "false"}
+    with DaemonProcess(run_fleet, *files, "--interval", "100ms", environment=deaf) as daemon:
+        daemon.until(ready("alpha"))
+        run_fleet.write("m.yaml", TWO)
+        daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
+
+
 @pytest.mark.fault("K12", "K17")
 def test_while_a_host_is_long_at_work_no_passes_pile_up(run_fleet: FleetCommand, simulate: Simulate) -> None:
     fleet = simulate("hosts: {alpha: {version: 0.32.15, faults: [{fault: silence, endpoint: pull}]}, beta: {}}")

@@ -21,6 +21,8 @@ from fleet.reconcile.saved import SavedArguments
 from fleet.reconcile.step import Action, Step
 from fleet.reconcile.stop import Stop
 from fleet.settings import Settings
+from fleet.state.memory import Memory
+from fleet.state.remembered import HostRemembered, Remembered
 from tests.daemon_process import DaemonProcess
 from tests.fleet_command import FleetCommand, Ran
 from tests.simulated import Simulated
@@ -141,6 +143,7 @@ def test_a_host_that_leaves_the_inventory_keeps_its_models_and_whose_they_are(
     assert why.stdout.startswith("b:1b\n  declared: by nobody; `policy.prune` has it deleted\n  is: b:1b is listed, ")
 
 
+@pytest.mark.invariant("E19")
 @pytest.mark.fault("D8")
 def test_what_the_newest_manifests_keep_is_not_deleted_by_a_run_that_began_before(
     tmp_path: Path, simulate: Simulate
@@ -194,13 +197,36 @@ def test_what_counts_as_kept_by_newer_manifests(tmp_path: Path, newest: str, why
     path.write_text(f"version: 1\nhosts: {{alpha: a.lan}}\n{newest}\n", encoding="utf-8")
     model = ModelName.parse("old:1")
     step = Step(1, HostName("alpha"), model, "old:1", Action.DELETE, Reason.DECLARED_ABSENT)
-    meanwhile = Meanwhile(SavedArguments(manifests=(str(path),)), Settings())
+    clock = [0.0]
+    meanwhile = Meanwhile(SavedArguments(manifests=(str(path),)), Settings(), lambda: clock[0])
     told = meanwhile(step)
     assert told == (None if why is None else f"the manifests changed meanwhile, and {why}")
     # A host that left the inventory is changed no more, and what fleet itself left is no business of manifests.
     path.write_text("version: 1\nhosts: {beta: b.lan}\n", encoding="utf-8")
+    clock[0] = 0.9
+    assert meanwhile(step) == told, "files are looked at once a second, however many deletes there are"
+    clock[0] = 1.0
     assert meanwhile(step) == "the manifests changed meanwhile, and `alpha` is in the inventory no more"
     assert meanwhile(replace(step, reason=Reason.LEFT_OVER)) is None
+
+
+def test_what_the_first_hosts_of_a_daemons_first_pass_leave_is_no_earlier_pass_for_the_others(
+    run_fleet: FleetCommand, simulate: Simulate
+) -> None:
+    fleet = simulate(
+        "hosts: {alpha: {}, beta: {models: ['a:1b', 'stranger:1b']}}\nregistry: {models: {'a:1b': {size: 1KB}}}\n"
+    )
+    policy(run_fleet, fleet, "undeclared")
+    run_fleet.write("ollama-fleet.yaml", "version: 1\nmodels: {a:1b: }\n")
+    fleet.fault("beta", {"fault": "slow", "endpoint": "tags", "delay": 0.7})
+    daemon = DaemonProcess(run_fleet, *FILES, "--interval", "1h")
+    # That host was seen before, so that what guards the fleet as a whole stands alone.
+    with Memory(str(daemon.state), "test") as memory:
+        seen = HostRemembered(fleet.urls["beta"], frozenset({"registry.ollama.ai/library/a:1b"}))
+        memory.record(Remembered(hosts={HostName("beta"): seen}))
+    with daemon:
+        daemon.until(lambda status: [each["outcome"] for each in status["fleet"]["passes"]] not in ([], ["running"]))
+    assert (fleet.names("alpha"), fleet.names("beta")) == ({"a:1b"}, {"a:1b", "stranger:1b"})
 
 
 def test_a_daemon_prunes_by_the_same_rules_one_host_at_a_time(run_fleet: FleetCommand, simulate: Simulate) -> None:

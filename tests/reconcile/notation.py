@@ -181,7 +181,9 @@ def image(letter: str) -> Image:
 
 
 def known(case: Mapping[str, Any]) -> Known:
-    """`served`: by name a letter, or the name of a code; `locked`: by name a letter; `rebuild`."""
+    """`served`: by name a letter, or the name of a code; `locked`: by name a letter; `rebuild`;
+    `theirs`: by host what the fleet `other` put there.
+    """
     return Known(
         served={
             name(called): Unpublished(Code[each], "not served") if each.isupper() else Published(image(each))
@@ -192,6 +194,10 @@ def known(case: Mapping[str, Any]) -> Known:
             for called, each in case.get("locked", {}).items()
         },
         rebuild_unverified=case.get("rebuild", False),
+        theirs={
+            f"http://{called}:11434": {name(each): "other" for each in models}
+            for called, models in case.get("theirs", {}).items()
+        },
     )
 
 

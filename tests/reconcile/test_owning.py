@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fleet.codes import Code
 from fleet.manifest.item import Desired
 from fleet.names import HostName, ModelName
 from fleet.reconcile.owning import owning
@@ -69,8 +70,30 @@ def test_what_a_killed_run_brought_is_not_lost(former: str | None, made: dict[Mo
 
 def test_what_may_still_be_under_way_is_waited_for_and_then_forgotten() -> None:
     assert looked({}, {}, {A: began(None, 599)}) == ({}, {A: began(None, 599)})
-    assert looked({}, {}, {A: began(None, 601)}) == ({}, {})
+    assert looked({}, {}, {B: began(None, 601)}) == ({}, {})
     assert looked({}, {}, {A: began(None, 1, "copy")}) == ({}, {})
+
+
+def test_of_what_is_declared_and_did_not_come_it_is_known_for_a_day_that_it_was_tried() -> None:
+    assert looked({}, {}, {A: began(None, 601)}) == ({}, {A: began(None, 601)})
+    assert looked({}, {}, {A: began(None, 86_401)}) == ({}, {})
+
+
+@pytest.mark.parametrize("former", [None, "a"])
+def test_what_comes_once_nothing_was_expected_any_more_is_somebody_elses(former: str | None) -> None:
+    made, begun = looked({"a:1": "n", "b:1": "n"}, {A: OWN}, {A: began(former, 601), B: began(former, 601)})
+    assert begun == {}
+    assert made == {A: replace(OWN, owned=False)}
+
+
+def test_what_a_clock_wrote_that_ran_ahead_is_expected_no_longer() -> None:
+    assert looked({"a:1": "n"}, {}, {A: began(None, -601)}) == ({}, {})
+    assert [each.owned for each in looked({"a:1": "n"}, {}, {A: began(None, -5)})[0].values()] == [True]
+
+
+def test_what_takes_the_place_of_a_broken_model_is_not_fleets_own() -> None:
+    made, begun = looked({"a:1": "n"}, {A: OWN}, {A: began("a", 1, "broken")})
+    assert (made, begun) == ({A: replace(OWN, owned=False)}, {})
 
 
 def desired(*names: str) -> Desired:
@@ -108,3 +131,17 @@ def test_adopting_takes_over_what_is_declared_and_as_desired_and_nothing_else(tm
         assert {name: (each.owned, each.undone) for name, each in host.made.items()} == {A: (True, 0), B: (True, 2)}
         assert host.begun == {}
         assert memory.remembered().sources == {"here": "these"}
+
+
+def test_what_another_machine_shows_in_place_of_the_marked_one_is_not_recorded(tmp_path: Any) -> None:
+    wanted = desired("a:1")
+    host = wanted.hosts[HOST]
+    marked = replace(wanted, hosts={HOST: replace(host, host=replace(host.host, marker=ModelName.parse("mark/alpha")))})
+    made = plan(marked, {HOST: notation.observation("alpha", ["x:1"], host)})
+    assert [refusal.code for refusal in made.refused] == [Code.MARKER_MISSING]
+    with Memory(str(tmp_path), "test") as memory:
+        memory.keep_made(HOST, "http://alpha:11434", A, OWN)
+        before = memory.remembered().hosts
+        assert remember(marked, SPOKEN, made, made, memory, "r") is None
+        assert adopt(marked, SPOKEN, made, memory, "r").taken_over == ()
+        assert memory.remembered().hosts == before

@@ -24,7 +24,7 @@ from tests.reconcile import notation
 CASES = sorted((Path(__file__).parents[1] / "cases" / "plan").glob("*.yaml"))
 SAID = (
     *("about", "desired", "observed", "hosts", "protect", "max_deletes", "remembered", "scope", "allow", "only"),
-    *("served", "locked", "rebuild", "prune", "sources"),
+    *("served", "locked", "rebuild", "prune", "sources", "theirs"),
 )
 EXPECTED = ("plan", "details", "blocked", "refused", "unobserved", "suspended", "states")
 
@@ -141,5 +141,6 @@ def test_the_cases_reach_every_reason_code_and_state() -> None:
         Code.HOST_EMPTIED,
         Code.SOURCES_CHANGED,
         Code.FILTERED,
+        Code.HOST_NEW,
     }
     assert {d.state for each in made for host in each.hosts for d in host.items} == set(State)

@@ -137,6 +137,7 @@ def test_an_unseen_host_gets_no_steps_and_changes_no_other(desired: About, obser
     assert [unseen.host for unseen in beside.unobserved] == ["aaa"]
 
 
+@pytest.mark.invariant("I2")
 @law
 @given(entries(), observations(), entries(), observations(), st.randoms(use_true_random=False))
 def test_equal_input_in_any_order_gives_an_equal_plan(
@@ -157,6 +158,7 @@ def test_equal_input_in_any_order_gives_an_equal_plan(
     assert as_bytes(made) == as_bytes(straight)
 
 
+@pytest.mark.invariant("I10")
 @law
 @given(entries(), observations(), entries(), observations())
 def test_one_host_changes_nothing_on_another(desired: About, observed: About, other: About, seen: About) -> None:
@@ -182,6 +184,7 @@ def test_the_spelling_of_a_host_changes_only_what_is_said_to_it(desired: About, 
     assert all(step.listed == listed.get(str(step.model).upper(), step.listed) for step in loud)
 
 
+@pytest.mark.invariant("I8")
 @law
 @given(entries(), observations())
 def test_every_step_comes_after_what_it_needs_and_deletes_after_everything(desired: About, observed: About) -> None:

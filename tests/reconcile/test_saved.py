@@ -241,6 +241,20 @@ def test_a_manifest_that_says_something_else_makes_the_plan_stale(saved: SavedPl
             match(saved, planned(desired=desired))
 
 
+def test_a_delete_that_a_guard_holds_back_by_now_is_told_with_its_guard(saved: SavedPlan) -> None:
+    wanted = notation.desired({"desired": DESIRED, "protect": ["old"]})
+    seen = {
+        HostName(host): notation.observation(host, about, wanted.hosts[HostName(host)])
+        for host, about in OBSERVED.items()
+    }
+    with pytest.raises(GuardError) as raised:
+        match(saved, plan(wanted, seen))
+    assert (
+        "alpha: old:1: was delete (declared-absent), is held back: `policy.protect` covers `old:1` on `alpha`;"
+        " nothing is deleted there (FLT-502)" in str(raised.value)
+    )
+
+
 def test_what_the_plan_does_not_touch_may_change(saved: SavedPlan) -> None:
     desired = {**DESIRED, "gamma": {"q:1": {}}, "alpha": {**DESIRED["alpha"], "new:1": {}}, "aaa": {"q:1": {}}}
     observed = {**alpha(other_1="z"), "gamma": [], "aaa": []}

@@ -24,7 +24,9 @@ class Daemon:
         self._arguments = arguments
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = folder / "daemon.log"
+        self.log = Path("build/soak.log").absolute()
+        self.log.parent.mkdir(exist_ok=True)
+        self.log.unlink(missing_ok=True)
         self.begun = 0.0
 
     def begin(self) -> None:
@@ -51,6 +53,13 @@ class Daemon:
             return 0
         process.send_signal(number)
         return process.wait(timeout=_WITHIN)
+
+    def died(self) -> int | None:
+        """The exit code of one that ended by itself; another one is begun then."""
+        code = None if self._process is None else self._process.poll()
+        if code is not None:
+            self.begin()
+        return code
 
     def status(self) -> dict[str, Any] | None:
         """Nothing while none answers."""

@@ -36,6 +36,8 @@ class Tally:
     lost: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
+    deaths: list[str] = field(default_factory=list)
+    """Of fleet itself, when nobody asked it to end."""
     waits: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     descriptors: list[tuple[float, float]] = field(default_factory=list)
@@ -94,6 +96,10 @@ def _calm(world: World, tally: Tally) -> None:
 
 
 def _measure(world: World, tally: Tally, at: float) -> None:
+    code = world.daemon.died()
+    if code is not None:
+        tally.deaths.append(f"it ended by itself with {code} after {at:.0f} s")
+        return
     tally.memory.append((at, world.daemon.memory()))
     tally.descriptors.append((at, world.daemon.descriptors()))
     tally.threads.append((at, world.daemon.threads()))
@@ -129,8 +135,6 @@ def main(seconds: float, seed: int) -> int:
         finally:
             world.daemon.end()
         log = world.daemon.log.read_text()
-        Path("build").mkdir(exist_ok=True)
-        Path("build/soak.log").write_text(log)
     return _report(tally, passes[0]["number"] if passes else 0, requests, log)
 
 
@@ -144,7 +148,7 @@ def _report(tally: Tally, passes: int, requests: dict[str, int], log: str) -> in
     print(
         f"lost updates: {len(tally.lost)}, unasked deletes: {len(tally.unasked)}, false `converged`: {len(tally.false)}"
     )
-    for told in (*tally.lost, *tally.unasked, *tally.false):
+    for told in (*tally.lost, *tally.unasked, *tally.false, *tally.deaths):
         print(f"  {told}")
     grows = False
     if len(tally.memory) >= 10:
@@ -155,7 +159,7 @@ def _report(tally: Tally, passes: int, requests: dict[str, int], log: str) -> in
         grows = memory.last - memory.first > 8 or descriptors.last - descriptors.first > 5
     crashes = log.count("fleet.fault") + log.count("Traceback")
     print(f"faults of fleet's own in its log: {crashes}")
-    return int(bool(tally.lost or tally.unasked or tally.false or grows or crashes))
+    return int(bool(tally.lost or tally.unasked or tally.false or tally.deaths or grows or crashes))
 
 
 if __name__ == "__main__":

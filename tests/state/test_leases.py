@@ -28,6 +28,19 @@ def test_a_lease_that_is_over_is_anybodys(tmp_path: Path) -> None:
         assert two.take(URL, "process 8", NOON + MINUTE, NOON + 2 * MINUTE) is None
 
 
+def test_a_lease_of_a_clock_that_ran_ahead_keeps_nobody_away(tmp_path: Path) -> None:
+    with Leases(str(tmp_path), "one") as one, Leases(str(tmp_path), "two") as two:
+        ahead = NOON + timedelta(days=2000)
+        one.take(URL, "process 7", ahead, ahead + MINUTE)
+        assert two.take(URL, "process 8", NOON, NOON + MINUTE) is None
+
+
+def test_a_clock_that_is_set_back_a_little_ends_no_lease(tmp_path: Path) -> None:
+    with Leases(str(tmp_path), "one") as one, Leases(str(tmp_path), "two") as two:
+        one.take(URL, "process 7", NOON, NOON + MINUTE)
+        assert two.take(URL, "process 8", NOON - MINUTE / 2, NOON + MINUTE / 2) is not None
+
+
 def test_what_is_not_ours_is_not_given_back(tmp_path: Path) -> None:
     with Leases(str(tmp_path), "one") as one, Leases(str(tmp_path), "two") as two:
         one.take(URL, "process 7", NOON, NOON + MINUTE)

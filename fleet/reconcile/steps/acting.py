@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import assert_never
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.manifest.item import HostDesired
+from fleet.names import ModelName
 from fleet.ollama.client import Client
 from fleet.reconcile.difference import Blocked, Reason
 from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.step import Action, Step
+from fleet.reconcile.steps.arriving import arrived
 from fleet.reconcile.steps.asking import check
 from fleet.reconcile.steps.copying import copy_alias
 from fleet.reconcile.steps.creating import create
@@ -44,9 +47,9 @@ class Acting:
         """Bytes that the step transferred."""
         return self._session.moved(step)
 
-    def held(self, step: Step) -> Blocked | None:
-        """Why the step is left for later, if it is."""
-        return held(self._session, step)
+    def held(self, step: Step, followed: Collection[ModelName] = ()) -> Blocked | None:
+        """Why the step is left for later, if it is. `followed` is what was left and is followed before all else."""
+        return held(self._session, step, followed)
 
     async def act(self, step: Step) -> None:
         """Does it, and proves it. Raises `HostError`, `SupersededError`, `StoppedError` before anything was sent, or
@@ -118,5 +121,6 @@ class Acting:
             return present
         if step.action is Action.DELETE and present is None:
             return None
-        session.presume(step, present)
+        if not await arrived(session, step, found):
+            session.presume(step, present)
         return present

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from fleet.codes import Code
@@ -11,29 +12,37 @@ from fleet.reconcile.difference import Blocked
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.session import Session
 from fleet.reconcile.undone import RECENT, leave_alone
-from fleet.reconcile.unsettled import waits_for
+from fleet.reconcile.unsettled import ends, waits_for
 from fleet.state.leases import Lease
 from fleet.state.remembered import HostRemembered
 
 
-def held(session: Session, step: Step) -> Blocked | None:
-    """By what is recorded of the host at this moment; nothing where the step may begin."""
+def held(session: Session, step: Step, followed: Collection[ModelName] = ()) -> Blocked | None:
+    """By what is recorded of the host at this moment; nothing where the step may begin. `followed` is what was left and
+    is followed to its end before all else.
+    """
     host, at = session.desired.host, session.client.now()
     known = session.shared.known(host)
     begun = {name: each for name, each in known.begun.items() if not _came_elsewhere(session, name, known)}
-    waits = waits_for(step, begun, session.last, at, session.settings.unsettled_wait)
+    wait = session.settings.unsettled_wait
+    waits = waits_for(step, begun, session.last, at, wait, followed)
     if waits is not None:
         name, until = waits
         left = known.begun[name]
         message = (
-            f"`{host.name}` may still be at the {left.action} of `{name}` that was begun at {_moment(left.since)} and"
-            f" left; until {_moment(until)} nothing is deleted or replaced there"
+            f"`{host.name}` may still be at the {left.action} of `{name}` that was left at {_moment(left.since)};"
+            f" until {_moment(until)} nothing is deleted or replaced there"
         )
         return Blocked(Code.HOST_UNSETTLED, message, Code.HOST_UNSETTLED.cure)
     made = known.made.get(step.model)
     if host.name in session.shared.accepted or made is None:
         return None
-    if leave_alone(step, made, known.begun.get(step.model), at):
+    if step.presumes is None and host.name in session.shared.emptied:
+        return None
+    left_here = known.begun.get(step.model)
+    if left_here is not None and at >= ends(left_here, at, wait):
+        left_here = None
+    if leave_alone(step, made, left_here, at):
         message = (
             f"`{step.model}` was changed by somebody else {made.undone + 1} times since fleet made it, and is left alone"
             f" until {_moment(made.at + RECENT)}"
@@ -41,6 +50,15 @@ def held(session: Session, step: Step) -> Blocked | None:
         hint = f"find out who else changes `{host.name}`; if it is meant, say `--accept-foreign {host.name}`"
         return Blocked(Code.FOREIGN_WRITER, message, hint)
     return None
+
+
+def behind(step: Step) -> Blocked:
+    """Why what was left before is not followed, while other steps wait for the host to be done with it."""
+    message = (
+        f"its {step.action} was left before, and what needs `{step.host}` to itself comes first: what is begun anew would"
+        " keep it waiting"
+    )
+    return Blocked(Code.HOST_UNSETTLED, message, Code.HOST_UNSETTLED.cure)
 
 
 def _came_elsewhere(session: Session, name: ModelName, known: HostRemembered) -> bool:

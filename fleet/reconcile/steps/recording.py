@@ -6,16 +6,26 @@ is neither forgotten nor taken for somebody else's (`reliability.md` B.4, E7).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
+from fleet.names import ModelName
+from fleet.reconcile.difference import Reason
 from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.session import Session, SupersededError
 from fleet.reconcile.undone import times
-from fleet.reconcile.unsettled import with_owner
-from fleet.state.evidence import Begun
+from fleet.reconcile.unsettled import BROKEN, opening, with_owner
+from fleet.state.evidence import Begun, Evidence
+from fleet.state.memory import StateError
+
+_RENEWED = 60.0
+"""Seconds after which it is written at the latest that fleet is still at it: by so much a killed run's mark is too old."""
+_PART = 10
+"""Into how many parts the wait of a host is divided, where that is shorter."""
 
 
 async def recorded(
@@ -24,40 +34,105 @@ async def recorded(
     """Carries `change` out, which raises where the name does not hold what was wanted. Raises what that raises, and
     `fleet.state.memory.StateError` where nothing was begun, or what was done cannot be recorded.
     """
-    host = session.desired.host
-    former = present.digest if present is not None else None
-    session.shared.memory.begin(host.name, host.url, step.model, Begun(step.action.value, former, session.client.now()))
+    host, memory = session.desired.host, session.shared.memory
+    known, former = session.shared.known(host), present.digest if present is not None else None
+    earlier, evidence = known.begun.get(step.model), known.evidence.get(step.model)
+    if earlier is None and step.reason is Reason.BROKEN and former is not None:
+        earlier = Begun(BROKEN, former, session.client.now())
+    wait = session.settings.unsettled_wait
+    memory.begin(host.name, host.url, step.model, opening(step.action, former, earlier, session.client.now(), wait))
     try:
-        await change()
+        async with _renewed(session, step.model, min(_RENEWED, wait / _PART)):
+            await change()
     except (HostError, SupersededError) as error:
-        await _failed(session, step, error)
+        if session.opened(step):
+            await _failed(session, step, error, evidence)
+        elif earlier is not None:
+            # Nothing was sent, so what was known of the name still is.
+            memory.begin(host.name, host.url, step.model, earlier)
+        else:
+            memory.end(host.name, step.model)
         raise
-    _keep(session, step)
-
-
-async def _failed(session: Session, step: Step, error: HostError | SupersededError) -> None:
-    """The mark goes where nothing can come of it any more. Else it stays, until a look shows what did."""
-    unseen = session.opened(step) and isinstance(error, HostUnreachable | OutcomeUnknown)
-    if session.left_open(step) or unseen:
-        return
-    if session.opened(step):
-        # Some servers go on behind an error (`ollama-api.md` 7.7), and what came may not be what was wanted.
-        with suppress(HostError):
-            await session.models()
-        _keep(session, step)
+    now = session.last.get(step.model)
+    if now is None:
+        memory.end(host.name, step.model)
     else:
-        session.shared.memory.end(session.desired.host.name, step.model)
+        _keep(session, step, now)
 
 
-def _keep(session: Session, step: Step) -> None:
+@asynccontextmanager
+async def _renewed(session: Session, model: ModelName, seconds: float) -> AsyncIterator[None]:
+    """The mark's time runs from when fleet was at it last, since until then the host surely is."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            # What cannot be written is told by what has to be.
+            with suppress(StateError):
+                session.shared.memory.renew(session.desired.host.name, model, session.client.now())
+
+    renewing = asyncio.ensure_future(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+
+
+async def _failed(session: Session, step: Step, error: HostError | SupersededError, evidence: Evidence | None) -> None:
+    """The mark goes where nothing can come of it any more. Else it stays, from now on, until a look shows what did.
+
+    `evidence` is what was known of the model before the step.
+    """
+    host, memory, at = session.desired.host, session.shared.memory, session.client.now()
+    begun = session.shared.known(host).begun.get(step.model)
+    if begun is None:
+        return
+    left = session.left_open(step) or isinstance(error, HostUnreachable | OutcomeUnknown)
+    if isinstance(error, SupersededError):
+        # What is there now is somebody else's, whatever comes of what was left.
+        seen = session.last.get(step.model)
+        begun = replace(begun, former=seen.digest if seen is not None else None)
+    if left:
+        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
+        return
+    if isinstance(error, SupersededError):
+        memory.end(host.name, step.model)
+        return
+    # Some servers go on behind an error (`ollama-api.md` 7.7), and what came may not be what was wanted.
+    try:
+        now = (await session.models()).get(step.model)
+        whole = now is None or now.remote or await session.content(now, fresh=True) is not None
+    except HostError:
+        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
+        return
+    if now is not None and not whole:
+        # No listing tells the next pass.
+        memory.begin(host.name, host.url, step.model, Begun(BROKEN, now.digest, at))
+    elif now is not None and _wanted(session, step, now, evidence):
+        _keep(session, step, now)
+    else:
+        memory.end(host.name, step.model)
+
+
+def _wanted(session: Session, step: Step, now: Present, evidence: Evidence | None) -> bool:
+    """Whether it is known to be what the step was for: anything else may be somebody else's."""
+    if now.digest == step.new or (step.accepts is not None and now.digest in step.accepts):
+        return True
+    proven = session.shared.known(session.desired.host).evidence.get(step.model)
+    return proven is not None and proven != evidence and proven.digest == now.digest
+
+
+def _keep(session: Session, step: Step, now: Present) -> None:
     """What the last look showed under the name."""
     host, memory = session.desired.host, session.shared.memory
     known = session.shared.known(host)
-    begun, made, now = known.begun.get(step.model), known.made.get(step.model), session.last.get(step.model)
-    if begun is None or now is None or now.digest == begun.former:
+    begun, made = known.begun.get(step.model), known.made.get(step.model)
+    if begun is None or now.digest == begun.former:
         # The host had it already, and whose it is stays as it is.
         memory.end(host.name, step.model)
         return
     at, accepted = session.client.now(), host.name in session.shared.accepted
-    undone = 0 if accepted else times(made, begun.former, at, may_lose=host.ephemeral)
+    may_lose = host.ephemeral or host.name in session.shared.emptied
+    undone = 0 if accepted else times(made, begun.former, at, may_lose=may_lose)
     memory.keep_made(host.name, host.url, step.model, with_owner(begun, made, now.digest, at, undone))

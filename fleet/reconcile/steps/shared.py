@@ -33,6 +33,8 @@ class Shared:
 
     accepted: frozenset[HostName] = frozenset()
     """Hosts on which a person lets fleet make again what somebody else keeps changing."""
+    emptied: frozenset[HostName] = frozenset()
+    """Hosts that a person said were emptied: no stranger took away what is gone there."""
 
     def known(self, host: Host) -> HostRemembered:
         """What is recorded of the host at the address that it has now."""

@@ -85,20 +85,15 @@ async def _loaded(
 
 
 async def _former(session: Session, present: Present, content: Content | None) -> frozenset[Runner]:
-    """The runners that may be this model's under a digest which is not listed any more, if none is plainly its."""
+    """The runners that may be this model's under a digest which is not listed any more, if none is plainly its.
+
+    What such a runner is called tells nothing: that name may have got other weights since. The model was loaded just now,
+    so that one of them has its weights, and to unload it by this model's name leaves all others alone.
+    """
     now = await _memory(session, present, content)
     if runner_of(present.name, now) is not None:
         return frozenset()
-    models, running, contents = now.models, now.runners, now.contents
-    listed = {model.listed: name for name, model in models.items()}
-
-    def may_be(runner: Runner) -> bool:
-        if runner.listed not in listed or runner.listed == present.listed:
-            return True
-        other = contents.get(listed[runner.listed])
-        return content is not None and other is not None and other.weights == content.weights
-
-    return frozenset(runner for runner in running if not now.by_digest(runner.digest) and may_be(runner))
+    return frozenset(runner for runner in now.runners if not now.by_digest(runner.digest))
 
 
 async def _runner(session: Session, present: Present, content: Content | None) -> Runner | None:

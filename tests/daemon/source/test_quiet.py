@@ -41,6 +41,7 @@ def test_a_hundred_thousand_changes_are_a_word_every_thirty_seconds_and_one_at_t
     assert came[-1] >= storm[-1], "what came last counts too"
 
 
+@pytest.mark.invariant("E18")
 @pytest.mark.fault("D14")
 @given(st.lists(st.floats(0, 300), min_size=1, max_size=60))
 def test_no_change_is_lost_and_none_waits_longer_than_thirty_seconds(changes: list[float]) -> None:
