@@ -122,7 +122,11 @@ def test_a_bot_finds_its_former_comment_by_the_first_line(name: str, line: str) 
 def test_what_is_taken_away_comes_before_the_steps_with_its_size() -> None:
     text = plan_markdown(examples.full_plan())
     row = "| - | `old:1b` | deleted | `cba06b5736fa` | 1.3 GB | `alpha` | declared absent |"
-    assert text.index("Deleted or replaced: 4 models, up to ") < text.index(row) < text.index("| 1 | + | pull | `qwen3:8b`")
+    assert (
+        text.index("Deleted or replaced: 4 models, up to ")
+        < text.index(row)
+        < text.index("| 1 | + | pull | `qwen3:8b`")
+    )
 
 
 def plan_of(hosts: int, steps: int = 2) -> Plan:
