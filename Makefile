@@ -24,6 +24,7 @@ help:
 	@echo 'make test-browser the page in a real Chromium; pictures are kept in build/screenshots'
 	@echo 'make long    tests that take too long for `make test`'
 	@echo 'make faults  every fault of the matrix, row by row'
+	@echo 'make machine random histories of a fleet, judged after every step, and mistakes that it has to find'
 	@echo 'make crashes runs killed before each of their effects, and at random moments'
 	@echo 'make soak    ten hosts and a daemon through storms and calms, SECONDS=1800'
 	@echo 'make bench   speed, as ratios measured side by side'
@@ -89,6 +90,10 @@ long: $(READY)
 
 faults: $(READY)
 	@$(BIN)/python -m tests.faults.run --numprocesses $(WORKERS) --ignore=tests/browser
+
+# 2,000 histories of 40 steps, and the naive fleets that have to be found wanting: most of an hour on two cores.
+machine: $(READY)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --quiet -m long tests/machine
 
 # Kills by the thousand: minutes, of which most go by in waiting for slow answers.
 crashes: $(READY)

@@ -74,18 +74,22 @@ def _taken_away(session: Session, step: Step) -> bool:
 
 async def _put_back(session: Session, step: Step, backup: Present, error: HostError) -> None:
     """After a failure: what the name held before, as far as that can be done now."""
+    open_ended = isinstance(error, OutcomeUnknown) or session.left_open(step)
     try:
         now = (await session.models()).get(step.model)
         if now is not None and now.digest == backup.digest:
             # Nothing was changed. Where the end is not known, the server may still be at it, so the backup stays.
-            if not isinstance(error, OutcomeUnknown):
+            if not open_ended:
                 await drop(session, step, backup.name, backup.listed)
             return
-        if isinstance(error, OutcomeUnknown) and now is not None and await session.content(now, fresh=True) is not None:
+        if open_ended and now is not None and await session.content(now, fresh=True) is not None:
             _say(error, f"the former content is kept as `{backup.listed}`")
             return
         aside = None if now is None else await _set_aside(session, step, now)
         await copy(session, step, backup, step.model, step.listed)
+        if open_ended:
+            _say(error, f"the former content was put back, and is kept as `{backup.listed}` as well")
+            return
         if aside is not None:
             await drop(session, step, aside, str(aside))
             session.shared.memory.give_back(session.desired.host.name, aside)

@@ -183,10 +183,6 @@ class Session:
         except OutcomeUnknown:
             self._left_open.add(step.number)
             raise
-        except HostAnswered:
-            if settles:
-                self._left_open.discard(step.number)
-            raise
         if settles:
             self._left_open.discard(step.number)
 

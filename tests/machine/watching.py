@@ -1,0 +1,201 @@
+"""The network of the machine's world: what changes a host is seen as the host sees it, remains of what was left included."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fleet.simulate.calls import Call, host_call, read_ahead
+from fleet.simulate.memory import MemoryTransport
+from tests.machine.spelled import full
+from tests.machine.violations import Violation
+
+REMAINS = 200.0
+"""Seconds that a host goes on with what a client has left, where it does: shorter than fleet waits for it."""
+_CHANGES = frozenset({"pull", "create", "copy", "delete"})
+
+
+@dataclass(eq=False, slots=True)
+class Operation:
+    """One request of fleet's that changes a host, from its arrival until the host is done with it."""
+
+    host: str
+    kind: str
+    name: str
+    former: str | None
+    """What the name held when it came."""
+    run: int
+    exclusive: bool
+    asked: str
+    """The request itself: the same once more comes to the same, or joins what is under way."""
+    success: bool = False
+    failed: bool = False
+    out_of_memory: bool = False
+    settled: bool = False
+    """Whether the same was asked once more and came to its end: servers work on one download once."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A layer before one host."""
+
+    host: str
+    app: ASGIApp
+    eyes: Eyes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body, receive = await read_ahead(scope, receive)
+        call = host_call(scope, body)
+        operation = self.eyes.begins(self.host, call)
+        if operation is None:
+            await self.app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            _hear(operation, message)
+            await send(message)
+
+        lingering = self.eyes.lingering and call.kind in {"pull", "create"}
+        left = asyncio.Event()
+
+        async def deaf() -> Message:
+            """A host that does not notice that its client has left."""
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                left.set()
+                await asyncio.sleep(REMAINS)
+            return message
+
+        work = asyncio.ensure_future(self.app(scope, deaf if lingering else receive, told))
+        self.eyes.working.add(work)
+
+        def done(ended: asyncio.Future[None]) -> None:
+            self.eyes.working.discard(work)
+            self.eyes.ends(operation)
+            if not ended.cancelled():
+                ended.exception()
+
+        work.add_done_callback(done)
+        if lingering:
+            await asyncio.shield(work)
+        else:
+            try:
+                await work
+            finally:
+                if not work.done():
+                    work.cancel()
+                    await asyncio.wait({work})
+
+
+@dataclass(slots=True)
+class Eyes:
+    """What the layers of all hosts share."""
+
+    holds: Callable[[str, str], str | None]
+    """The digest that a host has under a full name."""
+    began: Callable[[Operation], None]
+    """Called before the host does something."""
+    ended: Callable[[Operation], None]
+    """Called when it is done with it."""
+    run: int = 0
+    """Numbers the runs of fleet; what an earlier one left is told apart."""
+    lingering: bool = False
+    """Whether hosts go on with what a client has left."""
+    blind: bool = False
+    """Whether what comes is a stranger's."""
+    under_way: list[Operation] = field(default_factory=list)
+    history: list[Operation] = field(default_factory=list)
+    """Of the present run."""
+    working: set[asyncio.Future[None]] = field(default_factory=set)
+    violation: Violation | None = None
+    """The first one that was seen; the run goes on, since a host does not mind."""
+
+    def begins(self, host: str, call: Call) -> Operation | None:
+        if self.blind or call.kind not in _CHANGES | {"load", "unload", "push", "blob_post"}:
+            return None
+        name = full(call.model) if call.model else ""
+        former = self.holds(host, name) if name else None
+        exclusive = call.kind in {"create", "delete"} or (call.kind in {"pull", "copy"} and former is not None)
+        operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
+        if call.kind in _CHANGES:
+            self._alone(operation)
+        if call.kind == "load":
+            self._one_load(operation)
+        self.began(operation)
+        self.under_way.append(operation)
+        self.history.append(operation)
+        return operation
+
+    def ends(self, operation: Operation) -> None:
+        self.under_way.remove(operation)
+        if operation.success:
+            for other in self.under_way:
+                same = (other.host, other.kind, other.name) == (operation.host, operation.kind, operation.name)
+                other.settled = other.settled or (same and other.asked == operation.asked)
+        self.ended(operation)
+
+    def see(self, violation: Violation) -> None:
+        self.violation = self.violation or violation
+
+    def _alone(self, new: Operation) -> None:
+        """E4: nothing exclusive beside anything else that changes what is on the disk."""
+        for other in self.under_way:
+            if other.host != new.host or other.kind not in _CHANGES or other.settled:
+                continue
+            again = (new.kind, new.name, new.asked) == (other.kind, other.name, other.asked)
+            if (new.exclusive or other.exclusive) and not again:
+                told = f"{new.kind} {new.name} on {new.host} while {other.kind} {other.name} was not over there"
+                self.see(Violation("E4", told))
+
+    def _one_load(self, new: Operation) -> None:
+        """E13: one load at a time, and none after one that found no memory."""
+        for other in self.under_way:
+            if other.host == new.host and other.kind == "load":
+                self.see(Violation("E13", f"two loads at once on {new.host}: {other.name}, {new.name}"))
+        short = [each for each in self.history if each.host == new.host and each.out_of_memory and each.run == self.run]
+        if short and short[0].name != new.name:
+            self.see(Violation("E13", f"{new.name} is loaded on {new.host} after {short[0].name} found no memory"))
+
+
+class Network(MemoryTransport):
+    """Watches the addresses that it was told belong to hosts."""
+
+    def __init__(self, eyes: Eyes) -> None:
+        super().__init__()
+        self._eyes = eyes
+        self.called: dict[int, str] = {}
+        """Hosts by port."""
+
+    def open(self, address: str, app: ASGIApp) -> None:
+        host = self.called.get(int(address.rpartition(":")[2]))
+        super().open(address, Watched(host, app, self._eyes) if host is not None else app)
+
+
+def _hear(operation: Operation, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        operation.failed = operation.failed or message["status"] >= 400
+        return
+    body = message.get("body", b"")
+    if b"out of memory" in body or b"requires more system memory" in body:
+        operation.out_of_memory = True
+    for line in body.splitlines():
+        said = _json(line)
+        if "error" in said:
+            operation.failed, operation.success = True, False
+        elif said.get("status") == "success" and not operation.failed:
+            operation.success = True
+
+
+def _json(line: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(line)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
