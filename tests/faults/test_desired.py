@@ -44,6 +44,7 @@ for name, text in hostile.items():
 """
 
 
+@pytest.mark.long
 @pytest.mark.fault("D3")
 def test_documents_made_to_exhaust_the_reader_take_less_than_a_second_and_100_mib() -> None:
     told = subprocess.run([sys.executable, "-c", EXHAUSTING], capture_output=True, text=True, check=True, timeout=60)

@@ -90,5 +90,5 @@ def test_whatever_drips_has_an_end(first: bytes, drop: bytes, run_fleet: FleetCo
         environment = {**HASTY, "OLLAMA_HOST": url, "OLLAMA_FLEET_ANSWER_DEADLINE": "200ms"}
         ran = run_fleet("status", manifest=MODELS, environment=environment)
         assert ran.code in {3, 7}, ran.stderr
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     assert "FLT-1" in ran.stdout + ran.stderr
