@@ -54,7 +54,7 @@ def entries(name: str) -> st.SearchStrategy[Entry]:
         filed = st.builds(
             lambda system, more: {"create": {"files": list(FILES), "system": system}, **more}, _texts, _extras
         )
-        return st.one_of(based, based, filed)
+        return st.one_of(based, filed)
     return st.builds(lambda source, more: {"alias": source, **more}, st.sampled_from(before), _extras)
 
 

@@ -27,7 +27,7 @@ class Fate(StrEnum):
     OVERTAKEN = "overtaken"
     """Somebody else changes the host, or what its registry has, just before."""
     SET = "set"
-    """The clock on the wall is set back by two days until the run is over."""
+    """The clock on the wall is set back by two days, and again at each further effect, until the run is over."""
 
 
 class Killed(BaseException):
@@ -56,6 +56,8 @@ class Life:
     def _met(self) -> bool:
         self.lives()
         self.effects += 1
+        if self.fate is Fate.SET and self.effects >= self.at:
+            self.set_clock()
         if self.fate is None or self.effects != self.at:
             return False
         self.happened = True
@@ -66,8 +68,6 @@ class Life:
             raise Killed
         if self.fate is Fate.STOPPED:
             self.stop()
-        if self.fate is Fate.SET:
-            self.set_clock()
         return True
 
     def records(self) -> None:

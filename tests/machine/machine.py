@@ -345,11 +345,54 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         """What most people do most of the time, and what goes wrong then."""
         steps["change"] += 1
+        if name in MADE:
+            self._world().rewrite(data.draw(st.integers(0, 1)))
         self._world().declared.pop(self._spelled(name), None)
         self._world().declared[name] = data.draw(entries(name))
         self._complete()
         self._world().fault(host, some)
         self._applied(self._life(fate, data), generous=data.draw(st.booleans()))
+
+    @rule(
+        name=st.sampled_from(PULLED),
+        content=st.integers(0, len(CONTENTS) - 2),
+        other=st.sampled_from(["gone-1", "own:1"]),
+        fate=st.tuples(st.sampled_from([Fate.KILLED, Fate.STOPPED]), st.integers(2, 9)),
+    )
+    def change_ones_mind(self, name: str, content: int, other: str, fate: tuple[Fate, int]) -> None:
+        """A download is left half-way, and nobody wants it any more: the host is to do something else at once."""
+        steps["change mind"] += 1
+        world, spelled = self._world(), self._spelled(name)
+        world.declared[spelled] = {"pull": {"update": "always"}}
+        world.publish(name, content)
+        for host in HOSTS:
+            world.run(self.judge.strangely(host, "delete", name, ""))
+            world.run(self.judge.strangely(host, "copy", other, "gone-2" if other == "gone-1" else "gone-1"))
+        self._applied(Life(*fate), generous=True)
+        self.declare_absent(name)
+        world.declared[other] = {"absent": True}
+        self._applied(Life(), generous=True)
+
+    @rule(
+        host=hosts,
+        some=st.lists(_faults((_memory[0], _memory[0], _memory[1], *_broken), ["load"]), min_size=1, max_size=2),
+    )
+    def warm_up(self, host: str, some: list[dict[str, Any]]) -> None:
+        """All that was in memory is to go there again, and does not."""
+        steps["warm up"] += 1
+        self._world().restart(host)
+        self._world().fault(host, some)
+        self._applied(Life(), generous=True)
+
+    @rule(kept=st.sampled_from(["nothing", "what is absent"]), prune=st.sampled_from(["owned", "undeclared"]))
+    def lose_the_manifests(self, kept: str, prune: str) -> None:
+        """Most of them are gone all at once, and what nobody declares would go."""
+        steps["lose manifests"] += 1
+        before = dict(self._world().declared)
+        self._world().policy = {"prune": prune}
+        self.empty(kept)
+        self._applied(Life(), generous=False)
+        self._world().declared = before
 
     @rule(
         name=st.sampled_from([*NAMES, "gone-*", "own:1"]),
@@ -378,6 +421,11 @@ class Machine(RuleBasedStateMachine):
 
     def _quiet(self) -> None:
         self._heal()
+        for spelled, entry in self._world().declared.items():
+            pin = (entry.get("pull") or {}).get("pin")
+            if pin is not None:
+                # Nothing else can be installed.
+                self._world().publish(oracle.plain(full(spelled)), pin)
         self._world().passes(1000.0)
         self.judge.quiet(lambda: self._applied(Life(), generous=True))
 

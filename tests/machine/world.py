@@ -24,6 +24,7 @@ from fleet.manifest.inventory import Host
 from fleet.manifest.item import Desired
 from fleet.manifest.load import load
 from fleet.manifest.local import local_files, with_digests
+from fleet.names import ModelName
 from fleet.ollama.client import Client
 from fleet.ollama.limits import Retries
 from fleet.reconcile.connection import limits
@@ -37,6 +38,7 @@ from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
 from fleet.registry.addresses import addresses
 from fleet.registry.client import Registries
+from fleet.registry.served import Served
 from fleet.settings import Settings
 from fleet.simulate import catalogue
 from fleet.simulate.clock import Clock
@@ -376,13 +378,16 @@ class World:
         )
 
     def _set_back(self) -> None:
-        self.skew = -timedelta(days=2)
+        self.skew -= timedelta(days=2)
 
     def now(self) -> datetime:
         return self.base + timedelta(seconds=self.loop.time()) + self.skew
 
     @asynccontextmanager
     async def _publishers(self, desired: Desired, settings: Settings) -> AsyncIterator[Ask]:
+        if not settings.ask_registries:
+            yield _nobody
+            return
         declared = desired.registries
         async with Registries(
             addresses(declared or {}), closed=declared is not None, transport=self._network, clock=self.loop.time
@@ -396,6 +401,10 @@ class World:
     def _over(self, operation: Operation) -> None:
         for watcher in self.watchers:
             watcher(operation)
+
+
+async def _nobody(_: ModelName) -> Served | None:
+    return None
 
 
 def _written(entry: Entry) -> Entry:
