@@ -78,5 +78,6 @@ class Journal:
         return {**dict(sorted(counts.items())), "changing": sum(counts[kind] for kind in CHANGING)}
 
     def requests(self) -> list[dict[str, object]]:
-        """Oldest first, in the order in which they ended."""
-        return [asdict(entry) for entry in self._entries]
+        """Oldest first, in the order in which they ended; may be asked in any thread."""
+        # Copied in one go: iteration breaks off where another thread adds one.
+        return [asdict(entry) for entry in tuple(self._entries)]
