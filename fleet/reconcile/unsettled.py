@@ -50,16 +50,24 @@ def waits_for(
     The same pull joins what goes on, and the same create comes to the same: either follows it to its end. Those of
     `followed` do not wait for each other: none of them would ever begin.
     """
-    if not begun or not exclusive(step):
+    alone = exclusive(step)
+    if not begun or not (alone or step.action is Action.PULL):
         return None
     others = followed if step.model in followed else ()
     left = [
         (ends(each, at, wait), name)
         for name, each in begun.items()
-        if _goes_on(each, models.get(name)) and not (_follows(step, each) if name == step.model else name in others)
+        if (alone or _removes(each))
+        and _goes_on(each, models.get(name))
+        and not (_follows(step, each) if name == step.model else name in others)
     ]
     until, name = max(left, default=(at, step.model))
     return (name, until) if until > at else None
+
+
+def _removes(begun: Begun) -> bool:
+    """Whether layers go where it comes to its end: a download beside it could count on them."""
+    return begun.action == Action.CREATE.value or begun.former is not None
 
 
 def _goes_on(begun: Begun, present: Present | None) -> bool:

@@ -53,3 +53,15 @@ def test_two_that_are_followed_do_not_wait_for_each_other() -> None:
     followed = turns(steps, begun, notation.NOW, WAIT).followed
     waiting = [waits_for(each, begun, models, notation.NOW, WAIT, followed) is not None for each in steps]
     assert waiting == [False, False, True]
+
+
+def test_a_download_waits_for_what_takes_layers_away_at_its_end_and_for_nothing_else() -> None:
+    models = {A: Present(A, "a:1", notation.digest("a"), 1)}
+
+    def waits(begun: Begun) -> bool:
+        return waits_for(step(1, B), {A: begun}, models, notation.NOW, WAIT) is not None
+
+    assert waits(left(A, 5, there=True))
+    assert waits(Begun("create", notation.digest("a"), notation.NOW))
+    assert not waits(left(A, 601, there=True))
+    assert not waits_for(step(1, B), {C: left(C, 5)}, models, notation.NOW, WAIT)
