@@ -7,6 +7,7 @@ to come out as it is wanted, by the simulator's own word.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import tempfile
@@ -114,6 +115,8 @@ def _told(what: str, of: Trend, unit: str) -> str:
 
 def main(seconds: float, seed: int) -> int:
     """0 where nothing was lost, deleted unasked or told falsely, and nothing grows."""
+    # The hosts' server warns of each connection that a fault cuts.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     tally, begun = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak") as folder, simulated(scenario()) as fleet:
         world = World(fleet, Path(folder), Random(seed), f"{int(INTERVAL * 1000)}ms")

@@ -36,6 +36,7 @@ _MIX: tuple[tuple[float, dict[str, Any]], ...] = (
     (0.01, {"fault": "escapes"}),
     (0.05, {"fault": "lost-answer"}),
 )
+# A minute is a quarter of a second here; the ten that a host is left alone after a run was killed are as many passes.
 QUICK = {
     "OLLAMA_FLEET_LISTEN": "none",
     "OLLAMA_FLEET_JITTER": "0%",
@@ -49,6 +50,7 @@ QUICK = {
     "OLLAMA_FLEET_VERIFY_SILENCE": "1s",
     "OLLAMA_FLEET_STALL_WINDOW": "1s",
     "OLLAMA_FLEET_UNLOAD_WAIT": "3s",
+    "OLLAMA_FLEET_UNSETTLED_WAIT": "2500ms",
     "OLLAMA_FLEET_POLL_INTERVAL": "20ms",
     "OLLAMA_FLEET_GRACE": "1s",
 }
