@@ -166,7 +166,7 @@ class Settings:
     grace: float = _setting(
         20.0,
         Kind.DURATION,
-        "How long uploads, creates and loads may take to finish after the first interrupt; downloads are left at once"
+        "How long what is under way may take to finish after the first interrupt; downloads are left at once"
         " and keep their bytes.",
     )
     lock_timeout: float = _setting(

@@ -19,8 +19,8 @@ def add_parser(subparsers: Any) -> None:
         "apply",
         "Looks at the hosts, shows the plan, asks, carries it out, and looks again to prove it. Elsewhere than on a"
         " terminal it needs `--yes` or a saved plan.",
-        epilog="An interrupt starts nothing new: downloads are left at once and keep their bytes, uploads, creates and"
-        " loads may take up to `grace` to end, a setting of 20s by default. A second one ends at once.",
+        epilog="An interrupt starts nothing new: downloads are left at once and keep their bytes, anything else"
+        " may take up to `grace` to end, a setting of 20s by default. A second one ends at once.",
     )
     plan = parser.add_argument(
         "plan",

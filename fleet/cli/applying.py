@@ -155,8 +155,8 @@ async def _under_signals(
 
     def stopping(because: str) -> None:
         say(
-            f"stopping{because}: nothing new is begun; downloads are left at once and keep their bytes, uploads, creates"
-            f" and loads may take up to {show_duration(work.settings.grace)} to end; a second signal ends at once\n"
+            f"stopping{because}: nothing new is begun; downloads are left at once and keep their bytes, anything"
+            f" else may take up to {show_duration(work.settings.grace)} to end; a second signal ends at once\n"
         )
 
     def asked(number: signal.Signals) -> None:

@@ -27,7 +27,7 @@ _SHARE = 0.25
 """Of a short deadline, how much is kept for the end."""
 
 _GRACE_OF_CLOSING = 0.6
-"""How much of what is kept for the end uploads, creates and loads may take."""
+"""How much of what is kept for the end what is under way may take."""
 
 
 class DeadlineError(FleetError):
@@ -44,12 +44,12 @@ class Deadline:
     """Counted from when it is made, by a clock that is never set back."""
 
     def __init__(self, seconds: float | None, grace: float) -> None:
-        """`grace` is the setting: what uploads, creates and loads may take to end. Without `seconds` there is none."""
+        """`grace` is the setting: what a call that is under way may take to end. Without `seconds` there is none."""
         self._seconds = seconds
         self._end = 0.0 if seconds is None else time.monotonic() + seconds
         self._closing = 0.0 if seconds is None else min(grace + _LAST_LOOK, seconds * _SHARE)
         self.grace = grace if seconds is None else min(grace, self._closing * _GRACE_OF_CLOSING)
-        """Seconds for uploads, creates and loads, so that they end before the run has to."""
+        """Seconds for calls that are under way, so that they end before the run has to."""
 
     @property
     def left(self) -> float | None:

@@ -1,4 +1,4 @@
-"""How a person's wish to stop reaches the pass: start nothing new, let short calls finish, detach from long ones."""
+"""How a person's wish to stop reaches the pass: start nothing new, detach from what does not end soon."""
 
 from __future__ import annotations
 

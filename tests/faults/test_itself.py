@@ -122,6 +122,30 @@ def test_a_signal_at_any_step_ends_in_order_and_the_next_run_finishes(
     assert (again.code, again.stderr) == (0, "")
 
 
+@pytest.mark.fault("K1")
+@pytest.mark.parametrize(
+    ("endpoint", "asked"), [("copy", "chat: {alias: old:1b}"), ("delete", "old:1b: {absent: true}")]
+)
+def test_a_host_that_says_nothing_keeps_nobody_beyond_the_grace(
+    endpoint: str, asked: str, tmp_path: Path, simulate: Simulate
+) -> None:
+    fleet = simulate(hosts("alpha"))
+    fleet.fault("alpha", {"fault": "silence", "endpoint": endpoint})
+    work = work_of(tmp_path, fleet, f"{{version: 1, models: {{{asked}}}}}")
+    work = replace(work, settings=replace(work.settings, grace=0.0))
+
+    async def scene() -> Report:
+        stop, plan = Stop(), await make_plan(work)
+        running = asyncio.ensure_future(carry_out(work, plan, stop))
+        while not await asyncio.to_thread(lambda: fleet.get("/counters")["total"].get(endpoint)):
+            assert not running.done()
+        stop.request(ExitCode.TERMINATED)
+        return await asyncio.wait_for(running, 30)
+
+    (result,) = asyncio.run(scene()).results
+    assert (result.outcome, result.failure and result.failure.code) == (Outcome.UNKNOWN, Code.INTERRUPTED)
+
+
 SLOW = ("pull", "create", "copy", "generate", "delete")
 
 

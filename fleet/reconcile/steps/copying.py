@@ -46,7 +46,7 @@ async def copy(
     """
 
     async def once() -> None:
-        call = session.client.copy(source.listed, listed)
+        call = session.soon(session.client.copy(source.listed, listed))
         # Backups and what is only passed through are recorded apart.
         settles = step.action is not Action.CREATE
         await (session.changing(step, call, settles=settles) if name == step.model else call)
@@ -73,7 +73,7 @@ async def drop(session: Session, step: Step, name: ModelName, listed: str) -> No
     """Deletes a name of fleet's own, and proves it."""
 
     async def once() -> None:
-        await session.client.delete(listed)
+        await session.soon(session.client.delete(listed))
 
     async def recheck() -> bool:
         return name not in await session.models()

@@ -10,7 +10,7 @@ async def delete(session: Session, step: Step) -> None:
     """The host lists the step's model no more."""
 
     async def once() -> None:
-        await session.client.delete(step.listed)
+        await session.soon(session.client.delete(step.listed))
 
     async def recheck() -> bool:
         now = (await session.models()).get(step.model)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
@@ -25,6 +26,8 @@ from fleet.reconcile.stop import Stop
 from fleet.reconcile.transfer import Transferred
 from fleet.settings import Settings
 from fleet.state.leases import Leases
+
+T = TypeVar("T")
 
 _LONGEST_PAUSE = 10.0
 _REFILLS = 20
@@ -172,6 +175,10 @@ class Session:
         tries = self.settings.pull_tries if resumes else self.settings.retry_tries
         await self.again(step, once, tries, lambda: moved.advanced(self.settings.stall_floor), recheck)
         self._left_open.discard(step.number)
+
+    async def soon(self, call: Coroutine[Any, Any, T]) -> T:
+        """Awaits what a host answers at once or after a while; once the run is to stop, no longer than its time of grace."""
+        return await self.stop.heed(call, self.settings.grace)
 
     async def changing(self, step: Step, call: Awaitable[None], *, settles: bool) -> None:
         """Awaits a request that changes what the step's name holds, and notes what may be left of it. An answer to one

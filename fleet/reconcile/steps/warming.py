@@ -124,7 +124,7 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
     gone = {_key(runner) for runner in before}
 
     async def once() -> None:
-        await session.client.unload(listed)
+        await session.soon(session.client.unload(listed))
 
     await session.again(step, once)
     loop = asyncio.get_running_loop()
