@@ -116,7 +116,7 @@ async def _again(self: Session, step: Any, call: Callable[[], Awaitable[None]], 
             await call()
             self._sent.add(step.number)
         except HostError:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(30)
         else:
             return
 
@@ -135,7 +135,9 @@ def _init(init: Callable[..., None]) -> Callable[..., None]:
     return wall
 
 
-async def _observe(desired: HostDesired, settings: Any, evidence: Any = None, reach: Any = connect) -> Observation:
+async def _observe(
+    desired: HostDesired, settings: Any, evidence: Any = None, reach: Any = connect, _: Any = None
+) -> Observation:
     """Whatever goes wrong, somebody will hear of it."""
     async with reach(desired.host, settings) as reached:
         return await observe.look(reached, desired, settings, evidence)

@@ -17,15 +17,18 @@ NAMES = (*PULLED, *MADE, *COPIES)
 """Each may be made from those before it."""
 ORIGIN = "team/other:1"
 """A name in the registry that another one may be pulled under."""
-STRANGERS = {"own:1": 3, "gone-1": 2, "gone-2": 3}
+STRANGERS = {"own:1": 3, "gone-1": 4, "gone-2": 3}
 """What a host has that fleet did not put there, with the contents."""
 CONTENTS: Sequence[Mapping[str, Any]] = (
     {"seed": "0"},
     {"seed": "0", "system": "Published."},
     {"seed": "1", "parameters": {"temperature": 0.25}},
     {"seed": "2"},
+    {"seed": "3"},
 )
-"""What the registry may have under a name; the first two share their weights."""
+"""What there may be under a name; the first two share their weights, the last two are strangers'."""
+OFFERED = 3
+"""How many of them the registry may have."""
 FILES = ("one.gguf",)
 
 _extras = st.sampled_from(

@@ -27,6 +27,8 @@ PEACE = 4 * 24 * 3600.0
 """Seconds after which fleet no longer minds that somebody else changed what it made again and again."""
 SURE = 500.0
 """Seconds for which a later run takes what came of an earlier one for fleet's own."""
+RECENT = 700.0
+"""Seconds for which what fleet left half-way may still come to its end."""
 _CONTENT = frozenset({Action.PULL, Action.CREATE, Action.COPY})
 _PLAN = "saved.plan"
 _LOST_ENOUGH = 3
@@ -56,6 +58,8 @@ class Judge:
         """What others changed in the middle of the present run."""
         self._asked = 0
         """How much was asked of all hosts by the last run that finished."""
+        self._left: dict[tuple[str, str], float] = {}
+        """When a host was done with what did not succeed, in seconds of the loop: what comes there later may be of it."""
         self._had: dict[str, set[str]] = {host: set() for host in world.versions}
         """What a host listed when fleet saw it last."""
         world.watchers.append(self._over)
@@ -178,6 +182,8 @@ class Judge:
                 self._put.pop((host, each), None)
                 self._told.discard((host, each))
                 self._kept[host].pop(each, None)
+                if each not in before and each in after and self._may_be_ours(host, each):
+                    self._ever.add((host, each, after[each]))
                 if self._applied:
                     self._raced.add((host, each))
         self._kept[host] = {
@@ -185,6 +191,13 @@ class Judge:
             for each, digest in self._kept[host].items()
             if usable.get(each) == digest or each not in before
         }
+
+    def _may_be_ours(self, host: str, name: str) -> bool:
+        """Whether fleet left the same half-way a moment ago: no server tells which of the two it is."""
+        left = self._left.get((host, name))
+        return (left is not None and self.world.loop.time() - left < RECENT) or any(
+            (each.host, each.name) == (host, name) and not each.forgotten for each in self.world.eyes.under_way
+        )
 
     def emptied(self, host: str) -> None:
         """All that the host had is gone."""
@@ -199,7 +212,8 @@ class Judge:
     def forgotten(self) -> None:
         self.world.forget()
         for operation in self.world.eyes.under_way:
-            operation.settled = True  # nobody can know of it any more
+            operation.settled = operation.forgotten = True
+        self._left.clear()
         self._ever.clear()
         self._told.clear()
         self._put.clear()
@@ -227,6 +241,8 @@ class Judge:
         host, name = operation.host, operation.name
         if operation.kind != "delete" or operation.former is None or is_backup(name) or self._raced:
             return
+        if (host, name) in self._new:
+            return  # What the run brought itself and takes away again; a runner of the same weights is of another name.
         held = set(self.world.layers(host, name).get("model", ())) & self.world.in_memory(host)
         others = {each for each in self.world.listed(host) if each != name}
         if held and not any(held & set(self.world.layers(host, each).get("model", ())) for each in others):
@@ -238,7 +254,9 @@ class Judge:
         if kind not in {"pull", "create", "copy", "delete"}:
             return
         now = self.world.holds(host, name)
-        if now is None:
+        if kind in {"pull", "create"} and not operation.success and not operation.forgotten:
+            self._left[host, name] = self.world.loop.time()
+        if now is None or operation.forgotten:
             self._put.pop((host, name), None)
             self._told.discard((host, name))
         elif now != operation.former:
@@ -248,6 +266,7 @@ class Judge:
                 self._ever.add((*key, now))
             if operation.former is None or self._put.get(key) == operation.former:
                 self._put[key], self._put_at[key] = now, self.world.loop.time()
+                self._told.discard(key)
                 self._new.add(key)
             else:
                 self._put.pop(key, None)
@@ -317,7 +336,8 @@ class Judge:
             if each.kind == "blob_post" or is_backup(each.name):
                 continue
             allowed = deletes if each.kind == "delete" else names
-            if each.name not in allowed[each.host]:
+            own = each.name in names[each.host] and (each.host, each.name, each.former or "") in self._ever
+            if each.name not in allowed[each.host] and not own:
                 yield f"{each.kind} {each.name} on {each.host}, and no step of the plan says so"
 
     def _against_guards(self, ran: Ran, allowance: Allowance) -> Iterator[str]:
@@ -407,10 +427,11 @@ class Judge:
             found = remembered.hosts.get(HostName(place))
             names = {} if found is None else {full(str(model)): made for model, made in found.made.items()}
             begun = set() if found is None else {full(str(model)) for model in found.begun}
-            owned = name in names and names[name].owned and names[name].digest.hex == digest
-            if owned:
+            # Whether it is fleet's own is for fleet to doubt, where somebody else was at that name a moment ago.
+            recorded = name in names and names[name].digest.hex == digest
+            if recorded and names[name].owned:
                 self._told.add((place, name))
-            if not owned and name not in begun and self.world.holds(place, name) == digest:
+            if not recorded and name not in begun and self.world.holds(place, name) == digest:
                 yield f"{name} on {place} was put there by fleet, and its record does not tell"
 
     def _left_over(self, host: str) -> Iterator[str]:

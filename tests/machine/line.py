@@ -91,7 +91,9 @@ class Line(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self._life.lives()
-        breaks = request.method != "GET" and request.url.path.startswith(_CHANGES) and await self._life.asks()
+        breaks = (
+            request.method in {"POST", "DELETE"} and request.url.path.startswith(_CHANGES) and await self._life.asks()
+        )
         response = await self._network.handle_async_request(request)
         if breaks:
             return httpx2.Response(

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fleet.names import HostName
 from fleet.reconcile.plan import Allowance
 from tests.machine import oracle
-from tests.machine.declared import CONTENTS, MADE, NAMES, ORIGIN, PULLED, STRANGERS, Entry, entries, source, spellings
+from tests.machine.declared import MADE, NAMES, OFFERED, ORIGIN, PULLED, STRANGERS, Entry, entries, source, spellings
 from tests.machine.judge import Judge
 from tests.machine.line import Fate, Life
 from tests.machine.spelled import full
@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
         steps["stranger"] += 1
         self._world().run(self.judge.strangely(host, *doing))
 
-    @rule(name=st.sampled_from((*PULLED, ORIGIN)), content=st.integers(0, len(CONTENTS) - 2))
+    @rule(name=st.sampled_from((*PULLED, ORIGIN)), content=st.integers(0, OFFERED - 1))
     def publish(self, name: str, content: int) -> None:
         steps["publish"] += 1
         self._world().publish(name, content)
@@ -306,7 +306,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         host=hosts,
         name=st.sampled_from(PULLED),
-        content=st.integers(0, len(CONTENTS) - 2),
+        content=st.integers(0, OFFERED - 1),
         some=st.lists(faults, max_size=2),
         fate=fates,
         data=st.data(),
@@ -320,10 +320,11 @@ class Machine(RuleBasedStateMachine):
         fate: tuple[Fate, int] | None,
         data: st.DataObject,
     ) -> None:
-        """A tag moves, and hosts are to follow it."""
+        """A tag moves, and hosts are to follow it, or to stay at what is pinned."""
         steps["follow"] += 1
         spelled, world = self._spelled(name), self._world()
-        world.declared[spelled] = {**data.draw(entries(name)), "pull": {"update": "always"}}
+        pull = data.draw(st.sampled_from([{"update": "always"}, {"update": "always"}, {"pin": 0}, {"pin": 1}]))
+        world.declared[spelled] = {**data.draw(entries(name)), "pull": pull}
         world.publish(name, content)
         world.fault(host, some)
         self._applied(self._life(fate, data), generous=True)
@@ -355,7 +356,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(PULLED),
-        content=st.integers(0, len(CONTENTS) - 2),
+        content=st.integers(0, OFFERED - 1),
         other=st.sampled_from(["gone-1", "own:1"]),
         fate=st.tuples(st.sampled_from([Fate.KILLED, Fate.STOPPED]), st.integers(2, 9)),
     )

@@ -17,6 +17,8 @@ from tests.machine.violations import Violation
 
 REMAINS = 200.0
 """Seconds that a host goes on with what a client has left, where it does: shorter than fleet waits for it."""
+ALONE = 120.0
+"""Seconds that what is left needs before it gets any further."""
 _CHANGES = frozenset({"pull", "create", "copy", "delete"})
 
 
@@ -38,6 +40,8 @@ class Operation:
     out_of_memory: bool = False
     settled: bool = False
     """Whether the same was asked once more and came to its end: servers work on one download once."""
+    forgotten: bool = False
+    """Whether the record of it is lost: nobody can know that it was fleet's."""
 
 
 @dataclass(slots=True)
@@ -58,12 +62,17 @@ class Watched:
             await self.app(scope, receive, send)
             return
 
-        async def told(message: Message) -> None:
-            _hear(operation, message)
-            await send(message)
-
         lingering = self.eyes.lingering and call.kind in {"pull", "create"}
         left = asyncio.Event()
+        alone = False
+
+        async def told(message: Message) -> None:
+            nonlocal alone
+            _hear(operation, message)
+            if left.is_set() and not alone and not operation.failed:
+                alone = True
+                await asyncio.sleep(ALONE)
+            await send(message)
 
         async def deaf() -> Message:
             """A host that does not notice that its client has left."""
@@ -145,7 +154,11 @@ class Eyes:
         self.violation = self.violation or violation
 
     def _alone(self, new: Operation) -> None:
-        """E4: nothing exclusive beside anything else that changes what is on the disk."""
+        """E4: nothing exclusive beside anything else that changes what is on the disk. A copy to a free name is over at
+        once, and what it names is safe from then on.
+        """
+        if new.kind == "copy" and not new.exclusive:
+            return
         for other in self.under_way:
             if other.host != new.host or other.kind not in _CHANGES or other.settled:
                 continue
