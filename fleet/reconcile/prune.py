@@ -30,8 +30,9 @@ def undeclared(
     """What is to go, and why; by name. `found` are the declared items, `leaving` the names that go anyway, `theirs` those
     that other fleets put there.
 
-    Left alone are names that are protected, kept for fleet's own use, in use by a step that is under way, or needed by
-    what is declared, and cloud stubs. Names that stand twice or are listed as nothing known are not in `observed.models`.
+    Left alone are names that are protected, kept for fleet's own use, or needed by what is declared, and cloud stubs.
+    Names that stand twice or are listed as nothing known are not in `observed.models`. A pull or create that was left
+    keeps none: what came of it is like any other, and where it may go on, every delete on the host waits for it.
     """
     if desired.prune is Prune.NEVER:
         return {}
@@ -40,7 +41,7 @@ def undeclared(
     away = [name for name in candidates if name not in found and name not in leaving]
     if not away:
         return {}
-    used = {*_needed(found.values()), *remembered.borrowed, *remembered.begun, desired.host.marker}
+    used = {*_needed(found.values()), *remembered.borrowed, desired.host.marker}
     patterns = [pattern.text for pattern in protect]
     return {
         name: Reason.NO_LONGER_DECLARED if name in owned else Reason.NOT_DECLARED

@@ -51,6 +51,19 @@ async def test_a_model_that_stays_in_memory_is_not_deleted(tmp_path: Path) -> No
         assert site.asked("unload", "delete")[-2:] == ["unload old:1b", "delete old:1b"]
 
 
+@pytest.mark.fault("H1")
+@played
+async def test_what_was_loaded_under_former_weights_keeps_no_name_from_being_deleted(tmp_path: Path) -> None:
+    """Such a runner stays until its time is over, which may be never: no name asks it out of memory any more."""
+    async with Site(tmp_path, SCENARIO, unload_wait=0.05) as site:
+        site.simulation.offer("old:1b", OfferedModel(size=4000, seed="newer"))
+        assert await site.ask("POST", "generate", {"model": "old:1b", "keep_alive": -1}) == 200
+        assert await site.ask("POST", "pull", {"model": "old:1b", "stream": False}) == 200
+        report = await site.applies(GONE)
+        assert outcomes(report) == {"unload old:1b": "done", "delete old:1b": "done"}
+        assert "old:1b" not in site.listed()
+
+
 @pytest.mark.fault("H2", "H7")
 @played
 async def test_a_model_that_loses_its_layers_beside_a_delete_is_found_and_mended(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleet.simulate.calls import Call, host_call, read_ahead
 from fleet.simulate.memory import MemoryTransport
+from tests.machine.declared import ORIGIN
 from tests.machine.spelled import full
 from tests.machine.violations import Violation
 
@@ -109,6 +110,8 @@ class Eyes:
 
     holds: Callable[[str, str], str | None]
     """The digest that a host has under a full name."""
+    twice: Callable[[str, str], bool]
+    """Whether another name has the same content."""
     began: Callable[[Operation], None]
     """Called before the host does something."""
     ended: Callable[[Operation], None]
@@ -132,6 +135,8 @@ class Eyes:
         name = full(call.model) if call.model else ""
         former = self.holds(host, name) if name else None
         exclusive = call.kind in {"create", "delete"} or (call.kind in {"pull", "copy"} and former is not None)
+        if name == full(ORIGIN) and self.twice(host, name):
+            exclusive = False  # What was pulled by way of it holds all its layers by now: none of them goes.
         operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
         if call.kind in _CHANGES:
             self._alone(operation)

@@ -123,7 +123,7 @@ class World:
         self.contents = dict.fromkeys((*PULLED, ORIGIN), 0)
         """What the registry has, by name."""
         self.weights = 0
-        self.eyes = Eyes(self.holds, self._before, self._over, lingering=lingering)
+        self.eyes = Eyes(self.holds, self.twice, self._before, self._over, lingering=lingering)
         self.watchers: list[Callable[[Operation], None]] = []
         """Called when a host is done with something that fleet asked for."""
         self.sentries: list[Callable[[Operation], None]] = []
@@ -243,6 +243,11 @@ class World:
 
     def holds(self, host: str, name: str) -> str | None:
         return self.listed(host).get(name)
+
+    def twice(self, host: str, name: str) -> bool:
+        """Whether another name on the host has the same content."""
+        listed = self.listed(host)
+        return name in listed and list(listed.values()).count(listed[name]) > 1
 
     def usable(self, host: str) -> dict[str, str]:
         """As `listed`, of the models whose blobs are all there."""

@@ -113,7 +113,8 @@ async def _memory(session: Session, present: Present, content: Content | None) -
 async def unload(session: Session, step: Step, listed: str, former: frozenset[Runner] = frozenset()) -> None:
     """Asks a model out of memory and waits until it is gone: servers say yes at once (`ollama-api.md` 12.2).
 
-    Of `former` runners one is this model's and goes; a stranger's stays, and is not waited for long.
+    Of `former` runners one is this model's and goes; a stranger's stays, and is not waited for long. What the name held
+    when other weights were loaded under it cannot be asked out by it any more, and stays (`ollama-api.md` 11).
     """
     present = (await session.models()).get(step.model)
     before = former or {
@@ -121,7 +122,7 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
         for runner in runners(await session.client.ps())
         if runner.listed == listed or (present is not None and runner.digest == present.digest)
     }
-    gone = {_key(runner) for runner in before}
+    gone = {_key(runner): runner for runner in before}
 
     async def once() -> None:
         await session.soon(session.client.unload(listed))
@@ -130,14 +131,21 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
     loop = asyncio.get_running_loop()
     wait, poll = session.settings.unload_wait, session.settings.poll_interval
     until = loop.time() + (min(wait, _FORMER_POLLS * poll) if former else wait)
-    while gone and gone <= {_key(runner) for runner in runners(await session.client.ps())}:
+    while (
+        gone and gone.keys() <= (left := {_key(runner): runner for runner in runners(await session.client.ps())}).keys()
+    ):
         if session.stop.requested:
             raise OutcomeUnknown(f"interrupted while `{listed}` was leaving memory", code=Code.INTERRUPTED)
         if loop.time() >= until:
-            if former:
+            if former or all(_of_other_weights(runner, left[key], present) for key, runner in gone.items()):
                 return
             raise _in_use(listed, wait)
         await asyncio.sleep(poll)
+
+
+def _of_other_weights(before: Runner, now: Runner, present: Present | None) -> bool:
+    """Whether a runner was loaded as what the name held earlier, and nobody asked it to go: only that shortens its time."""
+    return present is not None and now.digest != present.digest and now.expires_at == before.expires_at
 
 
 def _in_use(listed: str, wait: float) -> HostError:
