@@ -11,7 +11,7 @@ from tests.crashes.golden import GOLDEN, Golden
 from tests.crashes.tries import every_effect, staged
 from tests.preloaded import Preloaded
 
-SAMPLE = ("replace by a pull", "create over what fleet made")
+SAMPLE = ("replace by a pull",)
 
 
 def golden(name: str) -> Golden:

@@ -17,6 +17,7 @@ _BATCHES, _KILLS, _STARTS = 8, 25, 3
 """200 kills in all, 24 of them of a start of the installed command; the others of forks of the loaded one."""
 
 
+@pytest.mark.long
 @pytest.mark.fault("K2")
 @pytest.mark.invariant("E8")
 def test_killed_at_three_moments_the_next_run_ends_the_same(tmp_path: Path, mortal: Preloaded) -> None:

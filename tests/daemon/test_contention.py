@@ -68,6 +68,7 @@ def test_a_host_that_is_gone_is_forgotten() -> None:
     assert model.pushed_out(after=1) == 0
 
 
+@pytest.mark.long
 @pytest.mark.fault("W4")
 def test_a_daemon_does_not_fight_for_memory_and_says_so(
     run_fleet: FleetCommand, simulate: Callable[[str], Simulated]

@@ -164,7 +164,9 @@ class Judge:
             )
 
     def _mended(self) -> None:
-        """Whoever broke a model that nobody declares takes it away."""
+        """Whoever broke a model that nobody declares takes it away, and no pull mends damaged blobs."""
+        for host in self.world.versions:
+            self.world.clear_of_damage(host)
         declared = {full(name) for name in self.world.declared}
         for host in self.world.versions:
             for name in self.world.listed(host).keys() - self.world.usable(host).keys() - declared:

@@ -258,6 +258,18 @@ class World:
             if all(store.blobs.find(layer.digest) is not None for layer in manifest.all_layers)
         }
 
+    def clear_of_damage(self, host: str) -> None:
+        """Whoever looks after the machine removes blobs that are not what their names say.
+
+        A download that got a registry's error page in place of its bytes, and whose pull ended before it was verified,
+        counts as there from then on (0.32.15 and before): no pull mends the model, and nothing lists it.
+        """
+        blobs = self.host(host).engine.store.blobs
+        for digest, blob in list(blobs):
+            content = blob.content
+            if f"sha256:{hashlib.sha256(content.read(0, content.size)).hexdigest()}" != digest:
+                blobs.remove(digest)
+
     def in_memory(self, host: str) -> set[str]:
         """Digests of weights that a runner has and keeps."""
         return {runner.model.model for runner in self.host(host).engine.runners.listed() if runner.gone_at is None}

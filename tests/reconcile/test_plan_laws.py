@@ -23,7 +23,7 @@ NAMES = ("p:1", "pp:1", "q:1", "r:1", "c:1", "d:1", "e:1", "a:1", "b:1")
 STRAY = ("old-p:1", "old-q:1", "gone:1", "other:1")
 VERSIONS = ("0.3.11", "0.5.4", "0.9.6", "0.12.6", "0.24.0", "0.32.15")
 
-law = settings(max_examples=40, derandomize=True, deadline=None, database=None)
+law = settings(max_examples=25, derandomize=True, deadline=None, database=None)
 
 texts = st.sampled_from(["", "hi", "ho"])
 parameters = st.dictionaries(st.sampled_from(["num_ctx", "temperature"]), st.sampled_from([2048, 4096]), max_size=2)
@@ -111,7 +111,7 @@ def as_bytes(made: Plan) -> bytes:
 
 
 @pytest.mark.fault("P12")
-@settings(law, max_examples=150)
+@settings(law, max_examples=75)
 @given(entries(), observations())
 def test_planning_again_after_carrying_out_gives_no_steps(desired: About, observed: About) -> None:
     made = planned({"alpha": desired}, {"alpha": observed})

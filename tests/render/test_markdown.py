@@ -159,7 +159,7 @@ def test_hosts_with_the_same_steps_share_a_table() -> None:
     assert len(text) < 20_000
 
 
-@pytest.mark.parametrize(("hosts", "steps"), [(2000, 2), (3, 2000), (8_000, 1)])
+@pytest.mark.parametrize(("hosts", "steps"), [(2000, 1), (3, 1000)])
 def test_a_comment_fits_and_says_what_it_left_out(hosts: int, steps: int) -> None:
     text = plan_markdown(plan_of(hosts, steps))
     assert len(text) <= LIMIT < 65_000

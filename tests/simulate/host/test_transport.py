@@ -112,7 +112,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 BODIES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6).map(lambda body: json.dumps({"model": "m", **body}))
-EVERYWHERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+EVERYWHERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
 
 
 @EVERYWHERE

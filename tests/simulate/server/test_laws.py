@@ -53,7 +53,7 @@ async def pulled(client: httpx2.AsyncClient, url: str, model: str) -> bool:
     return not failed and last == {"status": "success"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(version=VERSIONS, faults=st.lists(st.sampled_from(KINDS), max_size=4), wanted=st.lists(st.sampled_from(MODELS)))
 def test_repeating_pulls_past_all_faults_brings_every_model_as_the_registry_has_it(
     version: str, faults: list[dict[str, Any]], wanted: list[str]
@@ -73,7 +73,7 @@ def test_repeating_pulls_past_all_faults_brings_every_model_as_the_registry_has_
     virtual.run(case())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(version=VERSIONS, faults=st.lists(st.sampled_from(KINDS), max_size=4), wanted=st.lists(st.sampled_from(MODELS)))
 def test_the_same_calls_give_the_same_journal_and_state(
     version: str, faults: list[dict[str, Any]], wanted: list[str]
