@@ -146,8 +146,9 @@ class Code(Enum):
     NOT_AS_WANTED = Explained(
         206,
         "the server said success, and a new look shows otherwise",
-        "The model is not there, not whole, or not what was asked for.",
-        "Look at `fleet why HOST MODEL`; the next run tries again.",
+        "The model is not there, not whole, or not what was asked for. Where every run tells it again, a file in the"
+        " server's folder of blobs may be damaged: no pull brings it anew as long as it is there.",
+        "Look at `fleet why HOST MODEL`; the next run tries again. Damaged blobs are removed by hand, and pulled anew then.",
         "observe",
     )
     NOT_IN_REGISTRY = Explained(
