@@ -65,6 +65,15 @@ def waits_for(
     return (name, until) if until > at else None
 
 
+def under_way(
+    begun: Mapping[ModelName, Begun], models: Mapping[ModelName, Present], at: datetime, wait: float, but: ModelName
+) -> bool:
+    """Whether the host, which lists `models`, may be at something by itself, `but` for that name."""
+    return any(
+        name != but and _goes_on(each, models.get(name)) and ends(each, at, wait) > at for name, each in begun.items()
+    )
+
+
 def _removes(begun: Begun) -> bool:
     """Whether layers go where it comes to its end: a download beside it could count on them."""
     return begun.action == Action.CREATE.value or begun.former is not None

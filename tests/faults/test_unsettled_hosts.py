@@ -77,6 +77,20 @@ async def test_nothing_is_deleted_beside_a_pull_that_goes_on(tmp_path: Path) -> 
 
 @pytest.mark.fault("H2")
 @played
+async def test_what_a_pull_brought_that_is_not_accepted_stays_beside_one_that_goes_on(tmp_path: Path) -> None:
+    pinned = f'models: {{"third:1b": {{pull: {{pin: "sha256:{64 * "0"}"}}}}}}'
+    async with Site(tmp_path, SCENARIO, ask_registries=False) as site, left_pull(site):
+        site.simulation.registry_faults.replace([])
+        report = await site.applies(pinned)
+        assert codes(report) == {"third:1b": "PIN_NOT_BROUGHT"}
+        assert "delete third:1b" not in site.asked("delete")
+        site.hours = 11 / 60
+        assert codes(await site.applies(pinned)) == {"third:1b": "PIN_NOT_BROUGHT"}
+        assert "third:1b" not in site.listed(), "now it is taken away"
+
+
+@pytest.mark.fault("H2")
+@played
 async def test_who_deletes_all_the_same_takes_layers_away(tmp_path: Path) -> None:
     """The server's own rule, without which the tests beside this one would prove nothing."""
     async with Site(tmp_path, SCENARIO) as site, left_pull(site) as other:

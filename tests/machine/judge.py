@@ -164,12 +164,11 @@ class Judge:
             )
 
     def _mended(self) -> None:
-        """Whoever broke a model that nobody declares takes it away, and no pull mends damaged blobs."""
-        for host in self.world.versions:
-            self.world.clear_of_damage(host)
+        """Whoever broke a model that nobody declares takes it away, and who looks after a host what is damaged there."""
         declared = {full(name) for name in self.world.declared}
         for host in self.world.versions:
-            for name in self.world.listed(host).keys() - self.world.usable(host).keys() - declared:
+            broken = self.world.listed(host).keys() - self.world.usable(host).keys() - declared
+            for name in {*broken, *self.world.damaged(host)}:
                 self.world.run(self.strangely(host, "delete", oracle.plain(name), ""))
 
     # What others do.
@@ -179,6 +178,8 @@ class Judge:
         before = self.world.listed(host)
         await self.world.foreign(host, what, name, other)
         after, usable = self.world.listed(host), self.world.usable(host)
+        if what == "pull" and full(name) in usable:
+            self.world.eyes.settle(host, full(name))
         for each in before.keys() | after.keys():
             if before.get(each) != after.get(each):
                 self._put.pop((host, each), None)

@@ -40,7 +40,7 @@ class Operation:
     failed: bool = False
     out_of_memory: bool = False
     settled: bool = False
-    """Whether the same was asked once more and came to its end: servers work on one download once."""
+    """Whether the same was asked once more and came to its end, by whom ever: servers work on one download once."""
     forgotten: bool = False
     """Whether the record of it is lost: nobody can know that it was fleet's."""
 
@@ -154,6 +154,12 @@ class Eyes:
                 same = (other.host, other.kind, other.name) == (operation.host, operation.kind, operation.name)
                 other.settled = other.settled or (same and other.asked == operation.asked)
         self.ended(operation)
+
+    def settle(self, host: str, pulled: str | None = None) -> None:
+        """The host was restarted, or somebody else's pull of that full name brought it: ours goes on no more."""
+        for each in self.under_way:
+            same = pulled is None or (each.kind == "pull" and each.name == pulled)
+            each.settled = each.settled or (each.host == host and same)
 
     def see(self, violation: Violation) -> None:
         self.violation = self.violation or violation

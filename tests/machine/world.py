@@ -201,6 +201,7 @@ class World:
     def restart(self, host: str) -> None:
         async def restarted() -> None:
             self.host(host).restart()
+            self.eyes.settle(host)
 
         self.run(restarted())
 
@@ -258,17 +259,24 @@ class World:
             if all(store.blobs.find(layer.digest) is not None for layer in manifest.all_layers)
         }
 
-    def clear_of_damage(self, host: str) -> None:
-        """Whoever looks after the machine removes blobs that are not what their names say.
+    def damaged(self, host: str) -> list[str]:
+        """Full names of models with a blob that is not what its name says: most versions list them no more, and no pull
+        mends them.
 
         A download that got a registry's error page in place of its bytes, and whose pull ended before it was verified,
-        counts as there from then on (0.32.15 and before): no pull mends the model, and nothing lists it.
+        counts as there from then on.
         """
-        blobs = self.host(host).engine.store.blobs
-        for digest, blob in list(blobs):
-            content = blob.content
-            if f"sha256:{hashlib.sha256(content.read(0, content.size)).hexdigest()}" != digest:
-                blobs.remove(digest)
+        store = self.host(host).engine.store
+        wrong = {
+            digest
+            for digest, blob in store.blobs
+            if f"sha256:{hashlib.sha256(blob.content.read(0, blob.content.size)).hexdigest()}" != digest
+        }
+        return [
+            full(str(name))
+            for name, _, manifest in store.listed()
+            if any(layer.digest in wrong for layer in manifest.all_layers)
+        ]
 
     def in_memory(self, host: str) -> set[str]:
         """Digests of weights that a runner has and keeps."""

@@ -12,7 +12,7 @@ from fleet.reconcile.difference import Blocked
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.session import Session
 from fleet.reconcile.undone import RECENT, leave_alone
-from fleet.reconcile.unsettled import ends, waits_for
+from fleet.reconcile.unsettled import ends, under_way, waits_for
 from fleet.state.leases import Lease
 from fleet.state.remembered import HostRemembered
 
@@ -50,6 +50,14 @@ def held(session: Session, step: Step, followed: Collection[ModelName] = ()) -> 
         hint = f"find out who else changes `{host.name}`; if it is meant, say `--accept-foreign {host.name}`"
         return Blocked(Code.FOREIGN_WRITER, message, hint)
     return None
+
+
+def alone(session: Session, step: Step) -> bool:
+    """Whether nothing that was left may go on beside the step: what it brought itself can be deleted then."""
+    known = session.shared.known(session.desired.host)
+    return not under_way(
+        known.begun, session.last, session.client.now(), session.settings.unsettled_wait, but=step.model
+    )
 
 
 def behind(step: Step) -> Blocked:

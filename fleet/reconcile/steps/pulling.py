@@ -15,7 +15,8 @@ from fleet.reconcile.known import fixed
 from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.copying import copy, drop
-from fleet.reconcile.steps.replacing import replacing, take_away
+from fleet.reconcile.steps.holding import alone
+from fleet.reconcile.steps.replacing import replacing, say, take_away
 from fleet.reconcile.steps.session import Session, broken, not_as_wanted
 
 
@@ -60,9 +61,12 @@ async def _directly(session: Session, step: Step, source: Pull, *, was_free: boo
     if await session.content(present, fresh=True) is None:
         raise broken(step)
     if not _accepted(step, present):
-        if was_free:
+        error = _another(session, step, source, present)
+        if was_free and alone(session, step):
             await take_away(session, step, step.model, present)
-        raise _another(session, step, source, present)
+        elif was_free:
+            say(error, "it goes once the host is done with what was left there")
+        raise error
 
 
 async def _fetched(session: Session, step: Step, source: Pull, listed: str) -> None:

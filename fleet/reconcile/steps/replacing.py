@@ -83,20 +83,20 @@ async def _put_back(session: Session, step: Step, backup: Present, error: HostEr
                 await drop(session, step, backup.name, backup.listed)
             return
         if open_ended and now is not None and await session.content(now, fresh=True) is not None:
-            _say(error, f"the former content is kept as `{backup.listed}`")
+            say(error, f"the former content is kept as `{backup.listed}`")
             return
         aside = None if now is None else await _set_aside(session, step, now)
         await copy(session, step, backup, step.model, step.listed)
         if open_ended:
-            _say(error, f"the former content was put back, and is kept as `{backup.listed}` as well")
+            say(error, f"the former content was put back, and is kept as `{backup.listed}` as well")
             return
         if aside is not None:
             await drop(session, step, aside, str(aside))
             session.shared.memory.give_back(session.desired.host.name, aside)
         await drop(session, step, backup.name, backup.listed)
-        _say(error, "the former content was put back")
+        say(error, "the former content was put back")
     except HostError as trouble:
-        _say(error, f"the former content is kept as `{backup.listed}` ({trouble})")
+        say(error, f"the former content is kept as `{backup.listed}` ({trouble})")
 
 
 async def _set_aside(session: Session, step: Step, wrong: Present) -> ModelName:
@@ -118,5 +118,6 @@ async def take_away(session: Session, step: Step, name: ModelName, wrong: Presen
             await drop(session, step, name, now.listed)
 
 
-def _say(error: HostError, words: str) -> None:
+def say(error: HostError, words: str) -> None:
+    """Adds to what an error tells."""
     error.args = (f"{error}; {words}",)
