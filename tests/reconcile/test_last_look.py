@@ -32,9 +32,8 @@ def test_what_was_listed_all_the_time_did_not_come_meanwhile() -> None:
     assert came({"a:1": "a", "b:1": "b"}) == ()
 
 
-@pytest.mark.parametrize("models", [{"a:1": "a"}, {"a:1": "a", "b:1": "z"}])
-def test_what_came_meanwhile_is_told(models: Any) -> None:
-    assert ["came to the host while this ran" in failure.message for failure in came(models)] == [True]
+def test_what_came_meanwhile_is_told() -> None:
+    assert ["came to the host while this ran" in failure.message for failure in came({"a:1": "a"})] == [True]
 
 
 @pytest.mark.parametrize(("url", "gone"), [("http://alpha:11434", 1), ("http://former:11434", 0)])
