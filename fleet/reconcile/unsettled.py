@@ -7,7 +7,7 @@ not protect the layers of what is unfinished: whatever removes layers meanwhile 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fleet.names import Digest, ModelName
@@ -89,9 +89,10 @@ def _follows(step: Step, begun: Begun | None) -> bool:
 
 
 def ends(begun: Begun, at: datetime, wait: float) -> datetime:
-    """From when on nothing is expected of it any more. What a clock wrote that ran ahead by more than the wait is over."""
-    longest = timedelta(seconds=wait)
-    return begun.since + longest if begun.since - at <= longest else at
+    """From when on nothing is expected of it any more. What a clock wrote that was set back since may have begun just now,
+    until a look writes it anew (`came_of`).
+    """
+    return min(begun.since, at) + timedelta(seconds=wait)
 
 
 def opening(action: Action, former: Digest | None, earlier: Begun | None, at: datetime, wait: float) -> Begun:
@@ -206,9 +207,12 @@ def came_of(
     """
     if now is not None and not whole:
         return begun
+    ahead = begun.since - at > timedelta(seconds=wait)
+    if begun.since > at:
+        begun = replace(begun, since=at)
     may_come = at < ends(begun, at, wait)
     if now is not None and now != begun.former:
-        return with_owner(begun, made, now, at) if may_come and begun.action != BROKEN else None
+        return with_owner(begun, made, now, at) if may_come and not ahead and begun.action != BROKEN else None
     if begun.action not in _GOES_ON:
         return None
     return begun if may_come or (declared and abs(at - begun.since) <= _KEPT) else None

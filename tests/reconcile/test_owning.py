@@ -86,7 +86,11 @@ def test_what_comes_once_nothing_was_expected_any_more_is_somebody_elses(former:
     assert made == {A: replace(OWN, owned=False)}
 
 
-def test_what_a_clock_wrote_that_ran_ahead_is_expected_no_longer() -> None:
+def test_what_may_have_begun_just_now_is_waited_for_from_the_look_on_when_the_clock_was_set_back() -> None:
+    assert looked({}, {}, {B: began(None, -172_800)}) == ({}, {B: began(None, 0)})
+
+
+def test_what_came_of_what_a_clock_wrote_that_ran_ahead_is_not_fleets_own() -> None:
     assert looked({"a:1": "n"}, {}, {A: began(None, -601)}) == ({}, {})
     assert [each.owned for each in looked({"a:1": "n"}, {}, {A: began(None, -5)})[0].values()] == [True]
 

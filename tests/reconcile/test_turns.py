@@ -65,3 +65,10 @@ def test_a_download_waits_for_what_takes_layers_away_at_its_end_and_for_nothing_
     assert waits(Begun("create", notation.digest("a"), notation.NOW))
     assert not waits(left(A, 601, there=True))
     assert not waits_for(step(1, B), {C: left(C, 5)}, models, notation.NOW, WAIT)
+
+
+def test_a_clock_that_was_set_back_ends_no_wait() -> None:
+    gone = step(1, B, there=True)
+    models = {B: Present(B, "b:1", notation.digest("b"), 1)}
+    for ago, waits in ((599, True), (601, False), (-172_800, True)):
+        assert (waits_for(gone, {C: left(C, ago)}, models, notation.NOW, WAIT) is not None) is waits
