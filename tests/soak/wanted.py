@@ -201,7 +201,8 @@ def untrue(
             if gone:
                 yield f"`{name}` is listed and not whole"
     for name in models:
-        if name.startswith("fleet-backup/"):
+        # Of what is declared no more, nobody knows whether it is still needed; `fleet doctor` tells of it.
+        if name.startswith(tuple(f"fleet-backup/{each.split('/')[-1].split(':')[0]}-" for each in wanted)):
             yield f"`{name}` was left"
 
 
