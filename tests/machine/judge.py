@@ -52,6 +52,8 @@ class Judge:
         """When, in seconds of the loop."""
         self._new: set[tuple[str, str]] = set()
         """What the present run put there."""
+        self._unaccepted: set[tuple[str, str, str]] = set()
+        """Host, name and content: what fleet brought under a free name and nobody accepts there. It may take that back."""
         self._told: set[tuple[str, str]] = set()
         """What the record had as fleet's own."""
         self._raced: set[tuple[str, str]] = set()
@@ -264,6 +266,9 @@ class Judge:
             self._told.discard((host, name))
         elif now != operation.former:
             key = host, name
+            pin = (self._entries.get(name, {}).get("pull") or {}).get("pin")
+            if kind == "pull" and operation.former is None and pin is not None and now not in published(pin):
+                self._unaccepted.add((*key, now))
             if operation.former is None or (*key, operation.former) in self._ever or key in self._raced:
                 # Raced: it was free when fleet looked, and somebody was there first; no server tells.
                 self._ever.add((*key, now))
@@ -313,6 +318,8 @@ class Judge:
         entry = self._entries.get(name)
         if any(meant(pattern, name) for pattern in self._policy.get("protect", ())):
             return False
+        if (host, name, digest) in self._unaccepted:
+            return True
         if entry is not None and not entry.get("absent"):
             return False
         if entry is not None or any(

@@ -18,7 +18,7 @@ def wrong(world: World, host: str, aside: frozenset[str] = frozenset()) -> Itera
     for spelled, entry in world.declared.items():
         if entry.get("absent"):
             exact = {full(each) for each, said in world.declared.items() if not said.get("absent")}
-            for name in listed:
+            for name in sorted(world.told(host)):
                 if meant(spelled, name) and name not in aside | exact and not is_backup(name):
                     yield f"{name} is on {host}, and `{spelled}` is to be absent"
             continue

@@ -45,6 +45,7 @@ from fleet.simulate.clock import Clock
 from fleet.simulate.faults import Fault
 from fleet.simulate.image import ImageManifest
 from fleet.simulate.memory import ask
+from fleet.simulate.replies import tags
 from fleet.simulate.running import RunningHost
 from fleet.simulate.scenario import OfferedModel, parse_scenario
 from fleet.simulate.server import Simulation
@@ -241,6 +242,10 @@ class World:
     def listed(self, host: str) -> dict[str, str]:
         """Digests by full name."""
         return {full(str(name)): stored.digest for name, stored, _ in self.host(host).engine.store.listed()}
+
+    def told(self, host: str) -> set[str]:
+        """Full names that the host lists to others: newer versions leave out those whose config or texts are not there."""
+        return {full(entry["name"]) for entry in tags(self.host(host).engine.store, UTC)}
 
     def holds(self, host: str, name: str) -> str | None:
         return self.listed(host).get(name)
