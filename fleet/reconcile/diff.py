@@ -357,39 +357,49 @@ def _removals(
     """Of the names that go, by name: those that an entry wants gone, and those that nobody declares."""
     waiting = waits(found.values()) if pruned else None
     return tuple(
-        _removal(desired, observed, gone, name)
+        _removal(desired, observed, gone, found, name)
         if name not in pruned
         else Removal(
             None,
             observed.models[name],
             waiting,
-            unload=waiting is None and _must_unload(observed, gone, observed.models[name]),
+            unload=waiting is None and _must_unload(observed, gone, found, observed.models[name]),
             reason=pruned[name],
         )
         for name in sorted(gone)
     )
 
 
-def _removal(desired: HostDesired, observed: Observed, gone: frozenset[ModelName], name: ModelName) -> Removal:
+def _removal(
+    desired: HostDesired,
+    observed: Observed,
+    gone: frozenset[ModelName],
+    found: Mapping[ModelName, Difference],
+    name: ModelName,
+) -> Removal:
     present = observed.models[name]
     asking = [absent for absent in desired.absent if _asks(absent, name)]
     exact = next((absent for absent in asking if absent.exact is not None), asking[0])
-    return Removal(exact, present, unload=_must_unload(observed, gone, present))
+    return Removal(exact, present, unload=_must_unload(observed, gone, found, present))
 
 
 def _asks(absent: AbsentItem, name: ModelName) -> bool:
     return absent.exact == name if absent.exact is not None else matches(absent.pattern.text, name)
 
 
-def _must_unload(observed: Observed, gone: frozenset[ModelName], present: Present) -> bool:
-    """In memory, and no name that stays runs on the same weights (`design.md` 8)."""
+def _must_unload(
+    observed: Observed, gone: frozenset[ModelName], found: Mapping[ModelName, Difference], present: Present
+) -> bool:
+    """In memory, and no name that stays as it is runs on the same weights (`design.md` 8). Whether one that changes still
+    does, shows once it has.
+    """
     if not has(observed.version, Capability.UNLOAD_DIRECT):
         return False  # it would load the model first (12.2)
     if runner_of(present.name, observed) is None and former_runner(present.name, observed) is None:
         return False
     content = observed.contents.get(present.name)
     for name, other in observed.models.items():
-        if name in gone:
+        if name in gone or (name in found and found[name].state is State.DIFFERS):
             continue
         held = observed.contents.get(name)
         same = content is not None and held is not None and bool(content.weights) and held.weights == content.weights

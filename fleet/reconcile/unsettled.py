@@ -100,9 +100,20 @@ def opening(action: Action, former: Digest | None, earlier: Begun | None, at: da
 
     What the name held before the first of several tries counts as long as something may come of that one.
     """
-    if earlier is None or earlier.action == BROKEN or at >= ends(earlier, at, wait):
+    if earlier is None or not _counts(earlier, at, wait):
         return Begun(action.value, former, at)
-    return Begun(action.value, earlier.former, at, again=earlier.action == action.value)
+    return Begun(action.value, earlier.former, at, again=earlier.again and earlier.action == action.value)
+
+
+def follows(action: Action, earlier: Begun | None, at: datetime, wait: float) -> bool:
+    """Whether a step that begins now takes up what was left. It had its turn then, if it is left once more; a run that is
+    killed takes it from it.
+    """
+    return earlier is not None and earlier.action == action.value and _counts(earlier, at, wait)
+
+
+def _counts(earlier: Begun, at: datetime, wait: float) -> bool:
+    return earlier.action != BROKEN and at < ends(earlier, at, wait)
 
 
 @dataclass(frozen=True, slots=True)

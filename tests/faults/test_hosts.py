@@ -64,6 +64,22 @@ async def test_what_was_loaded_under_former_weights_keeps_no_name_from_being_del
         assert "old:1b" not in site.listed()
 
 
+@pytest.mark.fault("H1")
+@played
+async def test_weights_that_stay_in_use_are_not_asked_out_of_memory_with_a_name_that_goes(tmp_path: Path) -> None:
+    (tmp_path / "one.gguf").write_bytes(making.model())
+    made = '"made": {{create: {{files: [one.gguf], system: {}}}, warm: true}}'
+    async with Site(tmp_path, SCENARIO, unload_wait=5.0) as site:
+        first = await site.applies(f'models: {{{made.format("One.")}, "chat": {{alias: made}}}}')
+        assert set(outcomes(first).values()) == {"done"}
+        begun = len(site.asked("unload", "delete"))
+        report = await site.applies(f'models: {{{made.format("Two.")}, "chat": {{absent: true}}}}')
+        assert set(outcomes(report).values()) == {"done"}
+        assert "unload chat:latest" not in site.asked("unload", "delete")[begun:]
+        runners = site.simulation.hosts["alpha"].engine.runners.listed()
+        assert [runner.gone_at for runner in runners] == [None]
+
+
 @pytest.mark.fault("H2", "H7")
 @played
 async def test_a_model_that_loses_its_layers_beside_a_delete_is_found_and_mended(tmp_path: Path) -> None:

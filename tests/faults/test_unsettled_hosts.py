@@ -113,6 +113,16 @@ async def test_the_same_pull_is_followed_to_its_end_before_anything_else(tmp_pat
         assert site.whole() == {"old:1b", "new:1b", "acme/first:latest"}
 
 
+@pytest.mark.fault("H3", "K2")
+@played
+async def test_runs_that_are_killed_one_after_the_other_take_no_pull_its_turn(tmp_path: Path) -> None:
+    both = 'models: {"new:1b": {}, "acme/first": {create: {from: "old:1b", system: First.}}}'
+    async with Site(tmp_path, SCENARIO) as site, left_pull(site):
+        assert await site.applies(both, killed_at=moving) is None
+        report = await site.applies(both, before=lambda event: site.release() if moving(event) else None)
+        assert outcomes(report) == {"pull new:1b": "done", "create acme/first:latest": "done"}
+
+
 @pytest.mark.fault("H3")
 @played
 async def test_what_nobody_follows_is_waited_for_as_long_as_it_may_take(tmp_path: Path) -> None:

@@ -284,8 +284,12 @@ class World:
         ]
 
     def in_memory(self, host: str) -> set[str]:
-        """Digests of weights that a runner has and keeps."""
-        return {runner.model.model for runner in self.host(host).engine.runners.listed() if runner.gone_at is None}
+        """Digests of weights that a runner has and keeps, as far as anybody can tell: of one that was loaded as something
+        that no name holds any more, no server says what weights those are.
+        """
+        known = set(self.listed(host).values())
+        runners = self.host(host).engine.runners.listed()
+        return {each.model.model for each in runners if each.gone_at is None and each.model.digest in known}
 
     def layers(self, host: str, name: str) -> dict[str, list[str]]:
         """Digests of a model's layers by kind."""

@@ -18,7 +18,7 @@ from fleet.reconcile.observed import Present
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.session import Session, SupersededError
 from fleet.reconcile.undone import times
-from fleet.reconcile.unsettled import BROKEN, opening, with_owner
+from fleet.reconcile.unsettled import BROKEN, follows, opening, with_owner
 from fleet.state.evidence import Begun, Evidence
 from fleet.state.memory import StateError
 
@@ -40,13 +40,15 @@ async def recorded(
     if earlier is None and step.reason is Reason.BROKEN and former is not None:
         earlier = Begun(BROKEN, former, session.client.now())
     wait = session.settings.unsettled_wait
-    memory.begin(host.name, host.url, step.model, opening(step.action, former, earlier, session.client.now(), wait))
+    at = session.client.now()
+    followed = follows(step.action, earlier, at, wait)
+    memory.begin(host.name, host.url, step.model, opening(step.action, former, earlier, at, wait))
     try:
         async with _renewed(session, step.model, min(_RENEWED, wait / _PART)):
             await change()
     except (HostError, SupersededError) as error:
         if session.opened(step):
-            await _failed(session, step, error, evidence)
+            await _failed(session, step, error, evidence, followed=followed)
         elif earlier is not None:
             # Nothing was sent, so what was known of the name still is.
             memory.begin(host.name, host.url, step.model, earlier)
@@ -79,10 +81,17 @@ async def _renewed(session: Session, model: ModelName, seconds: float) -> AsyncI
         await asyncio.gather(renewing, return_exceptions=True)
 
 
-async def _failed(session: Session, step: Step, error: HostError | SupersededError, evidence: Evidence | None) -> None:
+async def _failed(
+    session: Session,
+    step: Step,
+    error: HostError | SupersededError,
+    evidence: Evidence | None,
+    *,
+    followed: bool,
+) -> None:
     """The mark goes where nothing can come of it any more. Else it stays, from now on, until a look shows what did.
 
-    `evidence` is what was known of the model before the step.
+    `evidence` is what was known of the model before the step; `followed` tells whether it took up what was left.
     """
     host, memory, at = session.desired.host, session.shared.memory, session.client.now()
     begun = session.shared.known(host).begun.get(step.model)
@@ -94,7 +103,7 @@ async def _failed(session: Session, step: Step, error: HostError | SupersededErr
         seen = session.last.get(step.model)
         begun = replace(begun, former=seen.digest if seen is not None else None)
     if left:
-        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
+        memory.begin(host.name, host.url, step.model, replace(begun, since=at, again=begun.again or followed))
         return
     if isinstance(error, SupersededError):
         memory.end(host.name, step.model)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
 from fleet.manifest.item import ParameterValue
-from fleet.names import Digest
+from fleet.names import Digest, ModelName
+from fleet.reconcile.difference import Reason
 from fleet.reconcile.known import SERVER_DEFAULT
 from fleet.reconcile.observed import Content, Observed, Present, Runner
 from fleet.reconcile.reading import runners
@@ -116,7 +117,10 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
     Of `former` runners one is this model's and goes; a stranger's stays, and is not waited for long. What the name held
     when other weights were loaded under it cannot be asked out by it any more, and stays (`ollama-api.md` 11).
     """
-    present = (await session.models()).get(step.model)
+    models = await session.models()
+    present = models.get(step.model)
+    if step.reason is Reason.IN_MEMORY and present is not None and await _serves_others(session, present, models):
+        return
     before = former or {
         runner
         for runner in runners(await session.client.ps())
@@ -141,6 +145,21 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
                 return
             raise _in_use(listed, wait)
         await asyncio.sleep(poll)
+
+
+async def _serves_others(session: Session, present: Present, models: Mapping[ModelName, Present]) -> bool:
+    """Whether a declared model that changed since this was planned runs on the same weights by now."""
+    content = await session.content(present)
+    if content is None or not content.weights:
+        return False
+    for item in session.desired.items:
+        other, planned = models.get(item.name), session.before.models.get(item.name)
+        if other is not None and planned is not None and other.digest == planned.digest:
+            continue
+        shown = await session.content(other) if other is not None and not other.remote else None
+        if shown is not None and shown.weights == content.weights:
+            return True
+    return False
 
 
 def _of_other_weights(before: Runner, now: Runner, present: Present | None) -> bool:
