@@ -29,7 +29,8 @@ SHARE = 0.05
 _MIX: tuple[tuple[float, dict[str, Any]], ...] = (
     (0.20, {"fault": "unreachable"}),
     (0.15, {"fault": "cut", "bytes": 0}),
-    (0.05, {"fault": "silence"}),
+    # A copy or delete has a minute, which is hours here, and so is silence on it.
+    *((0.01, {"fault": "silence", "endpoint": each}) for each in ("tags", "show", "ps", "pull", "create")),
     (0.10, {"fault": "status", "status": 500}),
     (0.10, {"fault": "status", "status": 503}),
     (0.20, {"fault": "cut", "lines": 1}),
