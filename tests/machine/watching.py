@@ -135,6 +135,10 @@ class Eyes:
         name = full(call.model) if call.model else ""
         former = self.holds(host, name) if name else None
         exclusive = call.kind in {"create", "delete"} or (call.kind in {"pull", "copy"} and former is not None)
+        if call.kind == "pull" and any(
+            (each.host, each.kind, each.name, each.former) == (host, "pull", name, None) for each in self.history
+        ):
+            exclusive = False  # The run's own once more, whose first answer was lost: it brings what is there.
         if name == full(ORIGIN) and self.twice(host, name):
             exclusive = False  # What was pulled by way of it holds all its layers by now: none of them goes.
         operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
