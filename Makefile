@@ -65,9 +65,9 @@ $(AUDIT)/.ready: $(READY) requirements/audit.txt
 demo: $(READY)
 	@$(BIN)/fleet demo
 
-# Types are checked on what the tests leave idle; whole passes wait a lot, so that there is one worker more than cores.
+# Types are checked on what the tests leave idle.
 test: lint contracts
-	@$(MAKE) --no-print-directory --jobs 2 types tests WORKERS=3
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 tests: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --quiet -m 'not long' --ignore=tests/browser
