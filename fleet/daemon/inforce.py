@@ -80,12 +80,14 @@ class InForce:
         """
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        done, _ = await asyncio.wait({self._reading}, timeout=self._patience)
+        # Who asks while it ends begins another one.
+        reading = self._reading
+        done, _ = await asyncio.wait({reading}, timeout=self._patience)
         if not done:
             self._put(SourceState.UNREACHABLE, "it is still being read", self.status.revision)
-            self._reading.add_done_callback(self._came_late)
+            reading.add_done_callback(self._came_late)
             return False
-        self._reading.result()
+        reading.result()
         news, self._news = self._news, False
         return news
 

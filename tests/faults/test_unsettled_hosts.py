@@ -353,3 +353,16 @@ async def test_a_restart_during_a_pull_costs_another_try(tmp_path: Path, version
         report = await site.applies(NEW)
         assert (outcomes(report), codes(report)) == ({"pull new:1b": "done"}, {})
         assert "new:1b" in site.whole()
+
+
+@pytest.mark.invariant("E7")
+@played
+async def test_what_could_not_be_proven_for_an_unreadable_answer_is_not_forgotten(tmp_path: Path) -> None:
+    made = 'models: {"acme/first": {create: {from: "old:1b", system: First.}}}'
+    garbled = {"fault": "wrong-json", "endpoint": "tags", "times": 1}
+    async with Site(tmp_path, SCENARIO) as site:
+        report = await site.applies(made, before=lambda event: site.faults("alpha", garbled) if moving(event) else None)
+        assert codes(report) == {"acme/first:latest": "NOT_OLLAMA"}
+        site.faults("alpha")
+        await site.applies(made)
+        assert [each.owned for each in site.known().made.values()] == [True]

@@ -76,7 +76,7 @@ def test_commits_flow_to_hosts_and_a_broken_one_changes_nothing(
         fleet.post("/hosts/alpha/remove", {"model": "llama3.2:3b"})
         daemon.restart()
         daemon.until(in_force(second))
-        assert fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"}
+        daemon.until(lambda _: fleet.names("alpha") == {"qwen3:8b", "llama3.2:3b"})
 
         healed = remote.push({"prod/models.yaml": TWO})
         daemon.until(in_force(healed))

@@ -27,7 +27,7 @@ models:
   old:1b: {absent: true}
 """
 FILES = ("-i", "hosts.yaml", "-f", "ollama-fleet.yaml", "--yes")
-IMPATIENT = {"OLLAMA_FLEET_RETRY_TRIES": "1", "OLLAMA_FLEET_ANSWER_DEADLINE": "500ms"}
+IMPATIENT = {"OLLAMA_FLEET_RETRY_TRIES": "1", "OLLAMA_FLEET_ANSWER_DEADLINE": "2s"}
 
 
 @pytest.fixture

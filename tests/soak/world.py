@@ -152,7 +152,7 @@ class World:
                 continue
             self._read = request["number"]
             name, host = str(request["model"]), request["host"]
-            if request["kind"] != "delete" or name.startswith("fleet-backup/"):
+            if request["kind"] != "delete" or not request["model"] or name.startswith("fleet-backup/"):
                 continue
             if (HOSTS[host][1], name) not in self.wanted.unwanted:
                 found.append(f"`{name}` on {host}")

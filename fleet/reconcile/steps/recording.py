@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from fleet.codes import Code
 from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
 from fleet.names import ModelName
 from fleet.reconcile.difference import Reason
@@ -98,6 +99,8 @@ async def _failed(
     if begun is None:
         return
     left = session.left_open(step) or isinstance(error, HostUnreachable | OutcomeUnknown)
+    # It was carried out, as far as anybody knows; only what proves it could not be read.
+    left = left or (error.code is Code.NOT_OLLAMA if isinstance(error, HostError) else False)
     if isinstance(error, SupersededError):
         # What is there now is somebody else's, whatever comes of what was left.
         seen = session.last.get(step.model)
