@@ -401,10 +401,22 @@ def test_a_plan_in_a_pipe_loads_no_terminal_library(run_fleet: FleetCommand, fle
 def until(stream: IO[str] | None, words: str) -> None:
     """Reads up to the line that has the words."""
     assert stream is not None
+    read: list[str] = []
     for line in stream:
+        read.append(line)
         if words in line:
             return
-    raise AssertionError(f"`{words}` never came")
+    raise AssertionError(f"`{words}` never came; this did:\n{''.join(read)}")
+
+
+def until_begun(stream: IO[str] | None, action: str, model: str) -> None:
+    """Reads JSON lines up to the beginning of the step."""
+    assert stream is not None
+    for line in stream:
+        event = json.loads(line)
+        if event["type"] == "step-begun" and (event["action"], event["model"]) == (action, model):
+            return
+    raise AssertionError(f"{action} {model} never began")
 
 
 @pytest.mark.parametrize(
@@ -430,8 +442,9 @@ def test_the_first_signal_ends_in_order(
 def test_the_second_signal_ends_at_once(run_fleet: FleetCommand, fleet: Simulated) -> None:
     # A download would be left at the first one.
     fleet.fault("alpha", {"fault": "silence", "endpoint": "delete"})
-    with run_fleet.start("apply", *FILES, "--yes", environment={"OLLAMA_FLEET_GRACE": "1h"}) as process:
-        until(process.stderr, "delete old:1b: begun")
+    patient = {"OLLAMA_FLEET_GRACE": "1h"}
+    with run_fleet.start("apply", *FILES, "--yes", "-o", "jsonl", environment=patient) as process:
+        until_begun(process.stdout, "delete", "old:1b")
         process.send_signal(signal.SIGINT)
         until(process.stderr, "stopping")
         process.send_signal(signal.SIGTERM)
