@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.daemon.notify_socket import NotifySocket
-from tests.fleet_command import COMMAND, FleetCommand, Running
+from tests.fleet_command import COMMAND, FleetCommand, Started
 
 DRIVEN = Path(__file__).parent / "daemon/driven.py"
 WITHIN = 30.0
@@ -53,7 +53,7 @@ class DaemonProcess:
         self.manager = NotifySocket(Path(self._folder.name) / "n")
         self.stderr = ""
         self.code: int | None = None
-        self._process: Running | None = None
+        self._process: Started | None = None
 
     @property
     def url(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests.preloaded import Preloaded
+from tests.preloaded import Forked, Preloaded
 
 COMMAND = Path(sys.executable).with_name("fleet")
 _KEPT = ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
@@ -37,11 +37,15 @@ class Running(subprocess.Popen[str]):
         super().__exit__(kind, value, trace)
 
 
+Started = Running | Forked
+"""A command that is at work."""
+
+
 class FleetCommand:
     """Works in `folder`, which is home, state and configuration too."""
 
     def __init__(self, folder: Path, preloaded: Preloaded | None = None) -> None:
-        """With `preloaded` runs to the end are forks of it."""
+        """With `preloaded` runs are forks of it."""
         self.folder = folder
         self._preloaded = preloaded
 
@@ -74,8 +78,11 @@ class FleetCommand:
 
     def start(
         self, *arguments: str, environment: Mapping[str, str] | None = None, command: Sequence[str | Path] = (COMMAND,)
-    ) -> Running:
+    ) -> Started:
         """Begins a command that is to be talked to, interrupted or read while it runs; a block of it ends it."""
+        if self._preloaded is not None and command[0] == COMMAND:
+            told = [*map(str, command[1:]), *arguments]
+            return self._preloaded.start(told, self.folder, self.environment(environment))
         return Running(
             [*command, *arguments],
             cwd=self.folder,
@@ -94,27 +101,30 @@ class FleetCommand:
         `answer` is typed as soon as `prompt` is shown.
         """
         ours, theirs = os.openpty()
-        process = subprocess.Popen(
-            [COMMAND, *arguments],
-            cwd=self.folder,
-            env=self.environment({"TERM": "xterm", **(environment or {})}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+        with self._on(theirs, arguments, self.environment({"TERM": "xterm", **(environment or {})})) as process:
+            os.close(theirs)
+            shown = b""
+            try:
+                while chunk := _read(ours):
+                    shown += chunk
+                    if prompt and prompt.encode() in shown:
+                        os.write(ours, f"{answer}\n".encode())
+                        prompt = ""
+                return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+            finally:
+                os.close(ours)
+
+    def _on(self, file: int, arguments: Sequence[str], environment: Mapping[str, str]) -> Started:
+        """Begins a command with one file for all three streams."""
+        if self._preloaded is not None:
+            return self._preloaded.forked(arguments, self.folder, environment, (file, file, file))
+        return Running(
+            [COMMAND, *arguments], cwd=self.folder, env=environment, stdin=file, stdout=file, stderr=file, text=True
         )
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := _read(ours):
-                shown += chunk
-                if prompt and prompt.encode() in shown:
-                    os.write(ours, f"{answer}\n".encode())
-                    prompt = ""
-            return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
-        finally:
-            os.close(ours)
-            process.kill()
-            process.wait()
+
+    def installed(self) -> FleetCommand:
+        """The same with a real start for each run, where what the system knows of the process counts."""
+        return FleetCommand(self.folder)
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name

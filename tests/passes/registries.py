@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fleet_command import FleetCommand, Ran, Running
+from tests.fleet_command import FleetCommand, Ran, Started
 from tests.simulated import Simulated
 
 ENVIRONMENT = {"OLLAMA_FLEET_ASK_REGISTRIES": "true", "OLLAMA_FLEET_RETRY_WAIT": "1ms"}
@@ -26,7 +26,7 @@ class Asking:
         environment = {**ENVIRONMENT, **(settings or {})}
         return self.command(verb, *self.arguments, *options, manifest=manifest, environment=environment)
 
-    def start(self, verb: str, *options: str, settings: Mapping[str, str] | None = None) -> Running:
+    def start(self, verb: str, *options: str, settings: Mapping[str, str] | None = None) -> Started:
         return self.command.start(verb, *self.arguments, *options, environment={**ENVIRONMENT, **(settings or {})})
 
     def told(self, verb: str, *options: str, code: int = 0, manifest: str | None = None) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 import pytest
 
-from tests.fleet_command import FleetCommand
+from tests.fleet_command import FleetCommand, Started
 from tests.simulated import Simulated
 
 ONE = "hosts: {alpha: {models: {test-a: {size: 1MB}, test-b: {size: 1MB}}}}\n"
@@ -135,7 +134,7 @@ def test_a_second_interrupt_ends_at_once(run_fleet: FleetCommand, alpha: Simulat
 
 
 @contextmanager
-def pulling(run_fleet: FleetCommand, grace: str = "100ms") -> Iterator[subprocess.Popen[str]]:
+def pulling(run_fleet: FleetCommand, grace: str = "100ms") -> Iterator[Started]:
     """An apply that has begun to pull; ended by its own process id, whatever the test did."""
     arguments = ("apply", "-i", "hosts.yaml", "--yes", "-o", "jsonl")
     with run_fleet.start(*arguments, environment={"OLLAMA_FLEET_GRACE": grace}) as process:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 from fleet.names import Digest
 from fleet.state.digests import Digests
 from fleet.weights.local import Stamp
-from tests.fleet_command import FleetCommand, Ran
+from tests.fleet_command import FleetCommand, Ran, Started
 from tests.simulated import Simulated
 from tests.weights import making
 
@@ -60,7 +59,7 @@ def large(path: Path, size: int = 24 << 20) -> None:
         file.truncate(len(head) - (1 << 20) + size)
 
 
-def read_by(process: subprocess.Popen[str]) -> int:
+def read_by(process: Started) -> int:
     """Bytes that a command read from files until its end, which is waited for."""
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     told = Path(f"/proc/{process.pid}/io").read_text(encoding="ascii")
@@ -75,9 +74,9 @@ def test_a_file_is_hashed_once_and_sent_once_to_each_host(run_fleet: FleetComman
     large(run_fleet.folder / "one.gguf", size)
     made = "{create: {files: [one.gguf]}}"
     run_fleet.write("ollama-fleet.yaml", f'version: 1\nmodels: {{"acme/made:1": {made}, "acme/made:2": {made}}}\n')
-    with run_fleet.start("validate", *FILES) as process:
+    with run_fleet.installed().start("validate", *FILES) as process:
         looked = read_by(process)
-    with run_fleet.start("apply", *FILES, "--yes") as process:
+    with run_fleet.installed().start("apply", *FILES, "--yes") as process:
         read = read_by(process) - looked
         told = process.communicate()[0]
     assert "Done: 3 uploaded, 6 created on 3 hosts in " in told

@@ -49,7 +49,7 @@ def opened(run_fleet: FleetCommand, *arguments: str) -> tuple[int, list[tuple[Pa
     }
     before = os.umask(0)
     try:
-        with run_fleet.start(*arguments, environment=environment) as process:
+        with run_fleet.installed().start(*arguments, environment=environment) as process:
             _, stderr = process.communicate(timeout=60)
     finally:
         os.umask(before)

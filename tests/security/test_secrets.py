@@ -123,7 +123,7 @@ def test_a_daemon_tells_nothing_by_log_page_metrics_or_argv(run_fleet: FleetComm
         arguments = ("-i", str(run_fleet.folder / "hosts.yaml"), "-f", str(run_fleet.folder / "ollama-fleet.yaml"))
         environment = {**seen.environment, "OLLAMA_FLEET_BACK_OFF": "50ms"}
         with DaemonProcess(
-            run_fleet, *arguments, "-v", "--interval", "200ms", environment=environment, listen=True
+            run_fleet.installed(), *arguments, "-v", "--interval", "200ms", environment=environment, listen=True
         ) as daemon:
             daemon.until(lambda status: status["fleet"]["passes"] and len(seen.origins["command"].heard) > 8)
             assert daemon._process is not None
