@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests.simulated import simulated
-from tests.soak.steady import Trend, trend
+from tests.soak.steady import Trend, means, trend
 from tests.soak.world import HOSTS, World, agreed, scenario
 
 INTERVAL = 0.25
@@ -159,6 +159,7 @@ def _report(tally: Tally, passes: int, requests: dict[str, int], log: str) -> in
     if len(tally.memory) >= 10:
         memory, descriptors = trend(tally.memory), trend(tally.descriptors)
         print(_told("memory", memory, "MiB"))
+        print("memory by tenths of the time: " + " ".join(f"{mean:.1f}" for mean in means(tally.memory, 10)))
         print(_told("descriptors", descriptors, "files"))
         print(_told("threads", trend(tally.threads), "threads"))
         grows = memory.last - memory.first > 8 or descriptors.last - descriptors.first > 5

@@ -34,3 +34,12 @@ def trend(points: Sequence[tuple[float, float]]) -> Trend:
     left = sum((f - mean - slope * (h - middle)) ** 2 for h, f in zip(hours, figures, strict=True))
     error = sqrt(left / max(1, len(kept) - 2) / spread)
     return Trend(mean + slope * (hours[0] - middle), mean + slope * (hours[-1] - middle), slope, slope + _SURE * error)
+
+
+def means(points: Sequence[tuple[float, float]], parts: int) -> list[float]:
+    """Of the figure, in as many parts of the time: what fills up to a limit looks different from what grows for ever."""
+    begun, ended = points[0][0], points[-1][0]
+    found: list[list[float]] = [[] for _ in range(parts)]
+    for at, figure in points:
+        found[min(int((at - begun) / (ended - begun) * parts), parts - 1)].append(figure)
+    return [sum(part) / len(part) for part in found if part]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.soak.steady import trend
+from tests.soak.steady import means, trend
 from tests.soak.wanted import Entry, Wanted, system_digest, untrue
 
 REGISTRY = {"pub-0:1": frozenset({"0" * 64})}
@@ -86,3 +86,10 @@ def test_a_slope_is_told_from_noise() -> None:
     grows = trend([(60.0 * minute, 100 + minute / 3 + noise.gauss(0, 0.5)) for minute in range(60)])
     assert grows.last - grows.first > 12
     assert 19 < grows.slope < grows.bound < 22
+
+
+def test_what_fills_up_looks_different_from_what_grows() -> None:
+    seconds = [float(second) for second in range(101)]
+    assert means([(second, min(70 + second, 80)) for second in seconds], 5)[1:] == [80, 80, 80, 80]
+    assert means([(second, second) for second in seconds], 4) == [12, 37, 62, 87.5]
+    assert means([(0.0, 1.0), (1.0, 2.0)], 5) == [1, 2]
