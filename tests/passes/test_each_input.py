@@ -43,7 +43,7 @@ NEXT = {
 """What hosts of each version are upgraded to."""
 LONG = os.environ.get("TESTS") == "long"
 """Every case on hosts of every version; else each on one, in turn."""
-SHARE = 4
+SHARE = 6
 """Of how many cases one is tried where time is short."""
 REBUILT = {"acme/made": 1, "acme/derived": 1}
 

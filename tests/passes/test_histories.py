@@ -18,7 +18,7 @@ from tests.passes.world import World
 VERSIONS = ("0.3.14", "0.9.6", "0.32.15")
 OTHERS = tuple(pytest.param(version, marks=pytest.mark.long) for version in ("0.5.4", "0.5.13", "0.12.6", "0.24.0"))
 LONG = os.environ.get("TESTS") == "long"
-EXAMPLES = int(os.environ.get("EXAMPLES", "500")) if LONG else 5
+EXAMPLES = int(os.environ.get("EXAMPLES", "500")) if LONG else 3
 
 
 @pytest.mark.parametrize("version", [*VERSIONS, *OTHERS])
