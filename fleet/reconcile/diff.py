@@ -11,11 +11,21 @@ from fleet.manifest.item import AbsentItem, Alias, Create, HostDesired, Item, Pu
 from fleet.manifest.pattern import matches
 from fleet.names import Digest, ModelName
 from fleet.ollama.versions import Capability, has
-from fleet.reconcile.backup import backup_of
+from fleet.reconcile.backup import backup_of, is_backup
 from fleet.reconcile.checks.verdict import check_failed, unchecked
 from fleet.reconcile.compare import cannot_clear, uncleared
 from fleet.reconcile.created import standing
-from fleet.reconcile.difference import Blocked, Change, Difference, Fetch, HostDifference, Reason, Removal, State
+from fleet.reconcile.difference import (
+    Blocked,
+    Change,
+    Difference,
+    Fetch,
+    HostDifference,
+    Leftover,
+    Reason,
+    Removal,
+    State,
+)
 from fleet.reconcile.disk import Disk
 from fleet.reconcile.expressible import inexpressible
 from fleet.reconcile.known import Known, asked, fixed
@@ -60,6 +70,7 @@ def difference(
     left = leftovers(found, observed, remembered.borrowed, absent)
     # A runner can still be known by what is left over, and no longer once that has gone.
     leaving = gone | {each.present.name for each in left}
+    left = tuple(_unloaded(each, observed, leaving, found) for each in left)
     theirs = known.theirs.get(desired.host.url, {})
     pruned = undeclared(desired, observed, remembered, found, leaving, protect, theirs)
     if pruned:
@@ -381,6 +392,14 @@ def _removal(
     asking = [absent for absent in desired.absent if _asks(absent, name)]
     exact = next((absent for absent in asking if absent.exact is not None), asking[0])
     return Removal(exact, present, unload=_must_unload(observed, gone, found, present))
+
+
+def _unloaded(
+    left: Leftover, observed: Observed, leaving: frozenset[ModelName], found: Mapping[ModelName, Difference]
+) -> Leftover:
+    """What stood under a name that others know may have been loaded by them."""
+    loaded = not is_backup(left.present.name) and _must_unload(observed, leaving, found, left.present)
+    return replace(left, unload=loaded)
 
 
 def _asks(absent: AbsentItem, name: ModelName) -> bool:

@@ -172,6 +172,8 @@ class Leftover:
     why: str
     stands: Present | None = None
     """What a killed run left under the name that this is the former content of, where that is somebody's."""
+    unload: bool = False
+    """It is in memory, and nothing else there keeps its weights."""
 
 
 @dataclass(frozen=True, slots=True)

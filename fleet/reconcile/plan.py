@@ -308,6 +308,8 @@ class _Drafting:
             before = others
             if left.stands is not None:
                 before = (*others, self._put_back(left.present, left.stands))
+            if left.unload:
+                before = (*before, self._unload_gone(left.present, others))
             self._delete(left.present, Reason.LEFT_OVER, before)
         for removal in self._found.removals:
             if removal.blocked is not None:
@@ -315,12 +317,16 @@ class _Drafting:
             present = removal.present
             before = others
             if removal.unload:
-                unload = Step(
-                    self._number(), self._host, present.name, present.listed, Action.UNLOAD, Reason.IN_MEMORY,
-                    old=present.digest, new=present.digest, bytes_in=0, presumes=present.digest, needs=others,
-                )  # fmt: skip
-                before = (*others, self._add(unload))
+                before = (*others, self._unload_gone(present, others))
             self._delete(present, removal.reason, before)
+
+    def _unload_gone(self, present: Present, before: tuple[int, ...]) -> int:
+        return self._add(
+            Step(
+                self._number(), self._host, present.name, present.listed, Action.UNLOAD, Reason.IN_MEMORY,
+                old=present.digest, new=present.digest, bytes_in=0, presumes=present.digest, needs=before,
+            )
+        )  # fmt: skip
 
     def _put_back(self, former: Present, stands: Present) -> int:
         others = tuple(step.number for step in self.steps)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -174,6 +176,8 @@ def test_a_run_killed_behind_a_wrong_pull_leaves_nothing_that_nobody_accepted(
         process.kill()
         process.wait(timeout=20)
     alpha.heal("alpha")
+    body = json.dumps({"model": "moved:1b", "keep_alive": "1h"}).encode()
+    urllib.request.urlopen(f"{alpha.urls['alpha']}/api/generate", body, timeout=20).close()
     ran = run_fleet(
         "apply",
         "-i",
@@ -186,3 +190,5 @@ def test_a_run_killed_behind_a_wrong_pull_leaves_nothing_that_nobody_accepted(
     assert ran.code == 3
     assert "FLT-313" in ran.stdout
     assert digests(alpha) == before
+    kinds = [request["kind"] for request in alpha.requests()]
+    assert "unload" in kinds[: kinds.index("delete")], "somebody had loaded it meanwhile"

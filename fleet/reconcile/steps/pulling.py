@@ -18,6 +18,7 @@ from fleet.reconcile.steps.copying import copy, drop
 from fleet.reconcile.steps.holding import alone
 from fleet.reconcile.steps.replacing import replacing, say, take_away
 from fleet.reconcile.steps.session import Session, broken, not_as_wanted
+from fleet.reconcile.steps.warming import unload_what_goes
 
 
 async def pull(session: Session, step: Step) -> None:
@@ -43,6 +44,8 @@ async def _only_accepted(session: Session, step: Step, source: Pull) -> None:
     mark = pending_of(step.model, step.accepts or frozenset())
     present = await session.still(step)
     if present is not None and mark in session.shared.borrowed(host) and not _accepted(step, present):
+        # Somebody may have loaded it meanwhile.
+        await unload_what_goes(session, step, present)
         await drop(session, step, step.model, present.listed)
         present = None
     if present is None:

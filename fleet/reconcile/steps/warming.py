@@ -9,6 +9,7 @@ from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
 from fleet.manifest.item import ParameterValue
 from fleet.names import Digest, ModelName
+from fleet.ollama.versions import Capability, has
 from fleet.reconcile.difference import Reason
 from fleet.reconcile.known import SERVER_DEFAULT
 from fleet.reconcile.observed import Content, Observed, Present, Runner
@@ -145,6 +146,18 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
                 return
             raise _in_use(listed, wait)
         await asyncio.sleep(poll)
+
+
+async def unload_what_goes(session: Session, step: Step, present: Present) -> None:
+    """Before its name goes without having been planned to: out of memory, unless another name keeps the same weights."""
+    if not has(session.version, Capability.UNLOAD_DIRECT):
+        return  # it would load the model first (12.2)
+    loaded = runners(await session.client.ps())
+    if not any(runner.digest == present.digest or runner.listed == present.listed for runner in loaded):
+        return
+    others = [other for name, other in (await session.models()).items() if name != present.name]
+    if not any(other.digest == present.digest for other in others):
+        await unload(session, step, present.listed)
 
 
 async def _serves_others(session: Session, present: Present, models: Mapping[ModelName, Present]) -> bool:
