@@ -23,7 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-_WAITED = 4096
 _LOADED = (
     "anyio._backends._asyncio",
     "httpcore2",

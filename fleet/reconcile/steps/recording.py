@@ -98,9 +98,9 @@ async def _failed(
     begun = session.shared.known(host).begun.get(step.model)
     if begun is None:
         return
-    left = session.left_open(step) or isinstance(error, HostUnreachable | OutcomeUnknown)
-    # It was carried out, as far as anybody knows; only what proves it could not be read.
-    left = left or (error.code is Code.NOT_OLLAMA if isinstance(error, HostError) else False)
+    # By an answer that is none it was carried out, as far as anybody knows; only what proves it could not be read.
+    unread = isinstance(error, HostError) and error.code is Code.NOT_OLLAMA
+    left = session.left_open(step) or isinstance(error, HostUnreachable | OutcomeUnknown) or unread
     if isinstance(error, SupersededError):
         # What is there now is somebody else's, whatever comes of what was left.
         seen = session.last.get(step.model)

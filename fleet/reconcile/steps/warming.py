@@ -149,7 +149,7 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
 
 
 async def unload_what_goes(session: Session, step: Step, present: Present) -> None:
-    """Before its name goes without having been planned to: out of memory, unless another name keeps the same weights."""
+    """Before its name goes without having been planned to: out of memory, unless another name holds the same."""
     if not has(session.version, Capability.UNLOAD_DIRECT):
         return  # it would load the model first (12.2)
     loaded = runners(await session.client.ps())
