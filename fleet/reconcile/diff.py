@@ -35,7 +35,7 @@ from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.prune import undeclared, waits
 from fleet.reconcile.questions import removals
 from fleet.reconcile.release import releases
-from fleet.reconcile.warm import former_runner, runner_of, warmths
+from fleet.reconcile.warm import goes_in_memory, warmths
 from fleet.registry.image import Image
 from fleet.registry.served import Unpublished
 from fleet.state.remembered import HostRemembered
@@ -409,22 +409,9 @@ def _asks(absent: AbsentItem, name: ModelName) -> bool:
 def _must_unload(
     observed: Observed, gone: frozenset[ModelName], found: Mapping[ModelName, Difference], present: Present
 ) -> bool:
-    """In memory, and no name that stays as it is runs on the same weights (`design.md` 8). Whether one that changes still
-    does, shows once it has.
-    """
-    if not has(observed.version, Capability.UNLOAD_DIRECT):
-        return False  # it would load the model first (12.2)
-    if runner_of(present.name, observed) is None and former_runner(present.name, observed) is None:
-        return False
-    content = observed.contents.get(present.name)
-    for name, other in observed.models.items():
-        if name in gone or (name in found and found[name].state is State.DIFFERS):
-            continue
-        held = observed.contents.get(name)
-        same = content is not None and held is not None and bool(content.weights) and held.weights == content.weights
-        if same or other.digest == present.digest:
-            return False
-    return True
+    """Whether a name that changes still runs on the same weights, shows once it has changed."""
+    changing = {name for name, difference in found.items() if difference.state is State.DIFFERS}
+    return goes_in_memory(present, observed, gone | changing)
 
 
 def _colliding(desired: HostDesired, observed: Observed) -> tuple[Removal, ...]:

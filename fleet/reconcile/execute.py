@@ -51,7 +51,8 @@ async def carry_out_host(
             told.reach(desired.host, told.settings) as client,
             leased(told.leases, desired.host.url, client.now) as other,
         ):
-            acting = Acting(client, desired, before, told)
+            leaving = {step.model for step in steps if step.action is Action.DELETE}
+            acting = Acting(client, desired, before, told, leaving)
             begun, wait = told.shared.known(desired.host).begun, told.settings.unsettled_wait
             order = turns(steps, begun, client.now(), wait)
             for step in order.steps:

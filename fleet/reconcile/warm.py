@@ -5,7 +5,7 @@ A runner belongs to weights, not to a name (`ollama-api.md` 11), so models are g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from fleet.names import Digest, ModelName
 from fleet.ollama.parameters import runner_options
 from fleet.ollama.versions import Capability, Version, has
 from fleet.reconcile.difference import Blocked, Change, Difference, Reason, State, Warmth
-from fleet.reconcile.observed import Content, Observed, Runner
+from fleet.reconcile.observed import Content, Observed, Present, Runner
 
 FOREVER = timedelta(days=3650)
 """Servers write `for ever` as a moment some 292 years ahead (11); anything beyond ten years is that."""
@@ -227,6 +227,25 @@ def former_runner(name: ModelName, observed: Observed) -> Runner | None:
         if present is not None and runner.listed == present.listed and not observed.by_digest(runner.digest):
             return runner
     return None
+
+
+def goes_in_memory(present: Present, observed: Observed, leaving: Collection[ModelName]) -> bool:
+    """Whether a model that goes is in memory, and no name but the `leaving` ones runs on the same weights: then it is
+    to leave memory first (`design.md` 8), where the server does not load it for that (12.2).
+    """
+    if not has(observed.version, Capability.UNLOAD_DIRECT):
+        return False
+    if runner_of(present.name, observed) is None and former_runner(present.name, observed) is None:
+        return False
+    content = observed.contents.get(present.name)
+    for name, other in observed.models.items():
+        if name == present.name or name in leaving:
+            continue
+        held = observed.contents.get(name)
+        same = content is not None and held is not None and bool(content.weights) and held.weights == content.weights
+        if same or other.digest == present.digest:
+            return False
+    return True
 
 
 def _refused(

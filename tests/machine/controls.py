@@ -157,7 +157,7 @@ CONTROLS = (
     Control("the end is success", "S1 S4", "the end of a stream is taken for its result", lambda: put((client.Client, "_progress"), naive=_progress)),
     Control("nothing is waited for", "H2", "deletes and replaces beside what is unfinished", lambda: put((holding, "waits_for"), naive=_none)),
     Control("what was begun is forgotten", "H3", "a killed run leaves no word of what its host is at", lambda: put((Memory, "begin"), naive=_none)),
-    Control("deleted as it runs", "H1", "no unload before a delete", lambda: put((acting, "unload"), naive=_nothing)),
+    Control("deleted as it runs", "H1", "no unload before a delete", lambda: put((acting, "unload_what_goes"), naive=_nothing)),
     Control("case counts", "D12 S16", "names are compared as they are spelled", _case_counts),
     Control("any digest will do", "R5", "what a pull brings is not compared with the pin", lambda: put((pulling, "_accepted"), naive=lambda *_: True)),
     Control("the file is the layer", "U9", "what was uploaded is taken for what is made", lambda: put((created, "standing"), (diff, "standing"), naive=_standing)),

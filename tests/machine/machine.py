@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from hypothesis import strategies as st
@@ -46,7 +47,12 @@ doings = st.one_of(
     st.tuples(st.sampled_from(["delete", "delete", "break", "load"]), anybody, st.just("")),
     st.tuples(st.sampled_from(["copy", "create"]), anybody, anybody),
 )
-_broken = ({"fault": "unreachable"}, {"fault": "status", "status": 500}, {"fault": "lost-answer"})
+_broken = (
+    {"fault": "unreachable"},
+    {"fault": "status", "status": 500},
+    {"fault": "status", "status": 500, "body": '{"error":"\\u001b]0;owned\\u0007"}'},
+    {"fault": "lost-answer"},
+)
 _stalls = ({"fault": "stall", "interval": 30.0}, {"fault": "trickle", "interval": 20.0})
 _streams = (
     {"fault": "cut", "lines": 1},
@@ -374,6 +380,16 @@ class Machine(RuleBasedStateMachine):
         world.declared[other] = {"absent": True}
         self._applied(Life(), generous=True)
 
+    @rule(name=st.sampled_from(PULLED), host=hosts, stall=st.sampled_from(_stalls), at=st.integers(1, 9))
+    def set_the_clock_in_a_stall(self, name: str, host: str, stall: dict[str, Any], at: int) -> None:
+        """A download is hardly moving while this machine's clock is set back."""
+        steps["clock"] += 1
+        world = self._world()
+        world.declared[self._spelled(name)] = {"pull": {}}
+        world.run(self.judge.strangely(host, "delete", name, ""))
+        world.fault(host, [{**stall, "endpoint": "pull", "after": 0, "times": 2}])
+        self._applied(Life(Fate.SET, at), generous=True)
+
     @rule(
         host=hosts,
         some=st.lists(_faults((_memory[0], _memory[0], _memory[1], *_broken), ["load"]), min_size=1, max_size=2),
@@ -385,13 +401,18 @@ class Machine(RuleBasedStateMachine):
         self._world().fault(host, some)
         self._applied(Life(), generous=True)
 
-    @rule(kept=st.sampled_from(["nothing", "what is absent"]), prune=st.sampled_from(["owned", "undeclared"]))
+    @rule(kept=st.sampled_from(["nothing", "what is absent", "one"]), prune=st.sampled_from(["owned", "undeclared"]))
     def lose_the_manifests(self, kept: str, prune: str) -> None:
         """Most of them are gone all at once, and what nobody declares would go."""
         steps["lose manifests"] += 1
-        before = dict(self._world().declared)
         self._world().policy = {"prune": prune}
+        if kept == "one":
+            self._applied(Life(), generous=True)
+        before = dict(self._world().declared)
         self.empty(kept)
+        if kept == "one":
+            pulled = (name for name, entry in before.items() if not entry.get("absent") and source(entry) is None)
+            self._world().declared = {name: before[name] for name in islice(pulled, 1)}
         self._applied(Life(), generous=False)
         self._world().declared = before
 

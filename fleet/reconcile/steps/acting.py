@@ -10,6 +10,7 @@ from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknow
 from fleet.manifest.item import HostDesired
 from fleet.names import ModelName
 from fleet.ollama.client import Client
+from fleet.reconcile.backup import is_backup
 from fleet.reconcile.difference import Blocked, Reason
 from fleet.reconcile.observed import Observed, Present
 from fleet.reconcile.step import Action, Step
@@ -25,7 +26,7 @@ from fleet.reconcile.steps.recording import recorded
 from fleet.reconcile.steps.replacing import replacing
 from fleet.reconcile.steps.session import Session, StoppedError, SupersededError, Told
 from fleet.reconcile.steps.uploading import upload_step
-from fleet.reconcile.steps.warming import load, release, unload
+from fleet.reconcile.steps.warming import load, release, unload, unload_what_goes
 
 __all__ = ["Acting", "StoppedError", "SupersededError"]
 
@@ -36,8 +37,11 @@ _SETTLED_HERE = frozenset({Action.LOAD, Action.CHECK, Action.PUSH})
 class Acting:
     """One host during a pass. Every method raises `HostError` for a step that did not succeed."""
 
-    def __init__(self, client: Client, desired: HostDesired, before: Observed, told: Told) -> None:
-        self._session = Session(client, desired, before, told)
+    def __init__(
+        self, client: Client, desired: HostDesired, before: Observed, told: Told, leaving: Collection[ModelName] = ()
+    ) -> None:
+        """`leaving` are the names that go in this pass."""
+        self._session = Session(client, desired, before, told, frozenset(leaving))
         self.out_of_memory = False
         """A load failed for lack of memory: another one would throw out what is there."""
         self.disk_full = False
@@ -80,9 +84,14 @@ class Acting:
                     await self._load(step)
                 case Action.RELEASE:
                     await release(session, step)
+                case Action.UNLOAD if step.reason is Reason.IN_MEMORY and present is not None:
+                    await unload_what_goes(session, step, present)
                 case Action.UNLOAD:
                     await unload(session, step, step.listed)
                 case Action.DELETE:
+                    if present is not None and not is_backup(step.model):
+                        # Planned or not, the plan's own look at memory is old by now.
+                        await unload_what_goes(session, step, present)
                     if present is not None:
                         await delete(session, step)
                 case Action.PUSH:

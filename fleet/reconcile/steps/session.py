@@ -62,10 +62,19 @@ class Told:
 class Session:
     """Speaks to one host for its steps. Every method raises `HostError` for what did not succeed."""
 
-    def __init__(self, client: Client, desired: HostDesired, before: Observed, told: Told) -> None:
+    def __init__(
+        self,
+        client: Client,
+        desired: HostDesired,
+        before: Observed,
+        told: Told,
+        leaving: frozenset[ModelName] = frozenset(),
+    ) -> None:
         self.client = client
         self.desired = desired
         self.before = before
+        self.leaving = leaving
+        """Names that go in this pass."""
         self.version = before.version
         self.settings = told.settings
         self.stop = told.stop

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
 from fleet.manifest.item import ParameterValue
-from fleet.names import Digest, ModelName
+from fleet.names import Digest
 from fleet.ollama.versions import Capability, has
-from fleet.reconcile.difference import Reason
 from fleet.reconcile.known import SERVER_DEFAULT
 from fleet.reconcile.observed import Content, Observed, Present, Runner
 from fleet.reconcile.reading import runners
 from fleet.reconcile.step import Step
 from fleet.reconcile.steps.session import Session
-from fleet.reconcile.warm import runner_of
+from fleet.reconcile.warm import goes_in_memory, runner_of
 
 _FOREVER = -1.0
 _FORMER_POLLS = 20
@@ -118,15 +117,8 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
     Of `former` runners one is this model's and goes; a stranger's stays, and is not waited for long. What the name held
     when other weights were loaded under it cannot be asked out by it any more, and stays (`ollama-api.md` 11).
     """
-    models = await session.models()
-    present = models.get(step.model)
-    if step.reason is Reason.IN_MEMORY and present is not None and await _serves_others(session, present, models):
-        return
-    before = former or {
-        runner
-        for runner in runners(await session.client.ps())
-        if runner.listed == listed or (present is not None and runner.digest == present.digest)
-    }
+    present = (await session.models()).get(step.model)
+    before = former or await _serving(session, listed, present)
     gone = {_key(runner): runner for runner in before}
 
     async def once() -> None:
@@ -148,31 +140,28 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
         await asyncio.sleep(poll)
 
 
+async def _serving(session: Session, listed: str, present: Present | None) -> frozenset[Runner]:
+    """What may go with it: the runner of its weights, and any that was loaded under its name."""
+    if present is None:
+        return frozenset(runner for runner in runners(await session.client.ps()) if runner.listed == listed)
+    now = await _memory(session, present, session.contents.get(present.digest.hex))
+    own = runner_of(present.name, now)
+    return frozenset(runner for runner in now.runners if runner == own or runner.listed == listed)
+
+
 async def unload_what_goes(session: Session, step: Step, present: Present) -> None:
-    """Before its name goes without having been planned to: out of memory, unless another name holds the same."""
-    if not has(session.version, Capability.UNLOAD_DIRECT):
-        return  # it would load the model first (12.2)
-    loaded = runners(await session.client.ps())
-    if not any(runner.digest == present.digest or runner.listed == present.listed for runner in loaded):
-        return
-    others = [other for name, other in (await session.models()).items() if name != present.name]
-    if not any(other.digest == present.digest for other in others):
-        await unload(session, step, present.listed)
-
-
-async def _serves_others(session: Session, present: Present, models: Mapping[ModelName, Present]) -> bool:
-    """Whether a declared model that changed since this was planned runs on the same weights by now."""
-    content = await session.content(present)
-    if content is None or not content.weights:
-        return False
-    for item in session.desired.items:
-        other, planned = models.get(item.name), session.before.models.get(item.name)
-        if other is not None and planned is not None and other.digest == planned.digest:
-            continue
-        shown = await session.content(other) if other is not None and not other.remote else None
-        if shown is not None and shown.weights == content.weights:
-            return True
-    return False
+    """Just before a model's name goes: out of memory, unless a name that stays is served by the same runner. Somebody may
+    have loaded it since it was planned that it goes, or made something else of its weights.
+    """
+    if has(session.version, Capability.UNLOAD_DIRECT) and runners(await session.client.ps()):
+        content = await session.content(present)
+        models = await session.models()
+        for item in session.desired.items:
+            other = models.get(item.name)
+            if other is not None and not other.remote:
+                await session.content(other)
+        if goes_in_memory(present, await _memory(session, present, content), session.leaving):
+            await unload(session, step, present.listed)
 
 
 def _of_other_weights(before: Runner, now: Runner, present: Present | None) -> bool:
