@@ -81,6 +81,15 @@ async def carry_out_host(
         return tuple(results[step.number] for step in steps), unobserved(desired.host.name, error)
 
 
+async def look_again(desired: HostDesired, told: Told) -> Observation:
+    """What the host shows now, for one that may have gone on by itself while others were changed. Never raises."""
+    try:
+        async with told.reach(desired.host, told.settings) as client:
+            return await _last_look(client, desired, told, removed=False)
+    except Exception as error:
+        return unobserved(desired.host.name, error)
+
+
 async def _last_look(client: Client, desired: HostDesired, told: Told, *, removed: bool) -> Observation:
     """Where layers may have been `removed`, all declared models are shown: a stranger may have been at work beside it."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -19,7 +19,7 @@ from fleet.manifest.selector import Selector
 from fleet.names import HostName, ModelName
 from fleet.reconcile.connection import Reach, connect
 from fleet.reconcile.doubting import with_doubted
-from fleet.reconcile.execute import carry_out_host
+from fleet.reconcile.execute import carry_out_host, look_again
 from fleet.reconcile.identity import twins, vanished
 from fleet.reconcile.known import Known
 from fleet.reconcile.learning import evidence_of, forms_of, keep_forms, learn, with_blobs, with_what_came
@@ -40,6 +40,7 @@ from fleet.reconcile.steps.shared import Ask, Shared
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
 from fleet.reconcile.undone import fought
+from fleet.reconcile.unsettled import goes_on
 from fleet.reconcile.untold import untold
 from fleet.reconcile.verify import unproven
 from fleet.registry.locked import Locked
@@ -295,7 +296,28 @@ async def _steps_carried_out(
     async with asyncio.TaskGroup() as group:
         for host, steps in by_host.items():
             group.create_task(one(host, steps))
+    if any(result.outcome is not Outcome.NOT_TRIED for result in results.values()):
+        await _unsettled_seen_again(work, after, by_host, told)
     return after, tuple(results[number] for number in sorted(results))
+
+
+async def _unsettled_seen_again(
+    work: Pass, after: dict[HostName, Observation], changed: Collection[HostName], told: Told
+) -> None:
+    """Replaces, in `after`, what was seen of hosts that may go on by themselves, as it is old by now: what they were at
+    may have come to its end while others were changed.
+    """
+
+    async def one(host: HostName) -> None:
+        after[host] = await look_again(work.desired.hosts[host], told)
+
+    async with asyncio.TaskGroup() as group:
+        for host, seen in list(after.items()):
+            if not isinstance(seen, Observed) or seen.at is None or (host in changed and len(changed) == 1):
+                continue
+            begun = told.shared.known(work.desired.hosts[host].host).begun
+            if goes_on(begun, seen.models, seen.at, work.settings.unsettled_wait):
+                group.create_task(one(host))
 
 
 def _insecure(desired: Desired) -> frozenset[str]:

@@ -74,6 +74,11 @@ def under_way(
     )
 
 
+def goes_on(begun: Mapping[ModelName, Begun], models: Mapping[ModelName, Present], at: datetime, wait: float) -> bool:
+    """Whether the host, which lists `models`, may be at anything by itself."""
+    return any(_goes_on(each, models.get(name)) and ends(each, at, wait) > at for name, each in begun.items())
+
+
 def _removes(begun: Begun) -> bool:
     """Whether layers go where it comes to its end: a download beside it could count on them."""
     return begun.action == Action.CREATE.value or begun.former is not None

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, ParamSpec, Self
 
@@ -139,11 +140,12 @@ class Site:
         planned: Callable[[], object] = lambda: None,
     ) -> Report | None:
         """One pass, as `fleet apply` does it; nothing comes of one that is killed. `before` hears every event first, and
-        `planned` is called between plan and execution.
+        `planned` is called, and awaited where it takes its time, between plan and execution.
         """
         work = await self._work(manifest, state, allowance, inventory)
         made = await make_plan(work)
-        planned()
+        if isawaitable(done := planned()):
+            await done
 
         def hear(event: Event) -> None:
             before(event)

@@ -53,6 +53,15 @@ async def test_a_model_that_stays_in_memory_is_not_deleted(tmp_path: Path) -> No
 
 @pytest.mark.fault("H1")
 @played
+async def test_what_somebody_loads_behind_the_plan_leaves_memory_before_it_goes(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO) as site:
+        loads = lambda: site.ask("POST", "generate", {"model": "old:1b", "keep_alive": -1})  # noqa: E731  # when it is time
+        assert outcomes(await site.applies(GONE, planned=loads)) == {"delete old:1b": "done"}
+        assert site.asked("unload", "delete") == ["unload old:1b", "delete old:1b"]
+
+
+@pytest.mark.fault("H1")
+@played
 async def test_what_was_loaded_under_former_weights_keeps_no_name_from_being_deleted(tmp_path: Path) -> None:
     """Such a runner stays until its time is over, which may be never: no name asks it out of memory any more."""
     async with Site(tmp_path, SCENARIO, unload_wait=0.05) as site:
@@ -62,6 +71,7 @@ async def test_what_was_loaded_under_former_weights_keeps_no_name_from_being_del
         report = await site.applies(GONE)
         assert outcomes(report) == {"unload old:1b": "done", "delete old:1b": "done"}
         assert "old:1b" not in site.listed()
+        assert site.asked("unload") == ["unload old:1b"], "it was waited for once"
 
 
 @pytest.mark.fault("H1")

@@ -47,13 +47,13 @@ def shown(site: Site) -> int:
 
 
 @asynccontextmanager
-async def left_pull(site: Site) -> AsyncIterator[asyncio.Task[int]]:
+async def left_pull(site: Site, host: str = "alpha") -> AsyncIterator[asyncio.Task[int]]:
     """A run that was killed in its pull, which goes on: another client waits for it too. It ends once the block lets
     the registry answer.
     """
     held = Fault.model_validate({"fault": "slow", "endpoint": "blob", "delay": LONG})
     site.simulation.registry_faults.replace([held])
-    other = asyncio.ensure_future(site.ask("POST", "pull", {"model": "new:1b"}))
+    other = asyncio.ensure_future(site.ask("POST", "pull", {"model": "new:1b"}, host))
     assert await site.applies(NEW, killed_at=moving) is None
     try:
         yield other
@@ -73,6 +73,20 @@ async def test_nothing_is_deleted_beside_a_pull_that_goes_on(tmp_path: Path) -> 
         assert site.whole() == {"old:1b", "new:1b"}
         assert outcomes(await site.applies(GONE)) == {"delete old:1b": "done"}, "a look shows that it is over"
         assert site.whole() == {"new:1b"}
+
+
+@pytest.mark.fault("H2", "H3")
+@played
+async def test_an_error_that_never_came_to_the_pull_that_goes_on_does_not_end_it(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO, retry_tries=1, ask_registries=False) as site, left_pull(site):
+        since = site.known().begun[ModelName.parse("new:1b")].since
+        site.faults("alpha", {"fault": "error-line", "endpoint": "pull", "message": "pull model manifest: EOF"})
+        for _ in range(2):
+            assert outcomes(await site.applies(NEW)) == {"pull new:1b": "failed"}
+            assert site.known().begun[ModelName.parse("new:1b")].since == since, "nobody waits the longer for it"
+        assert codes(await site.applies(GONE)) == {"old:1b": "HOST_UNSETTLED"}
+        site.hours = 11 / 60
+        assert outcomes(await site.applies(GONE)) == {"delete old:1b": "done"}
 
 
 @pytest.mark.fault("H2")
@@ -288,6 +302,25 @@ async def test_doubted_models_of_many_hosts_are_shown_beside_each_other(tmp_path
         await until(lambda: shown(site) == 3)
         site.release()
         await planning
+
+
+@pytest.mark.fault("H2")
+@played
+async def test_a_host_that_went_on_by_itself_while_others_were_changed_is_looked_at_again(tmp_path: Path) -> None:
+    there = SCENARIO.replace('"old:1b": {size: 8KB, seed: shared}', '"new:1b": {size: 8KB, seed: shared, system: New.}')
+    two = there.replace("hosts: {", "hosts: {beta: {version: 0.32.15}, ")
+    async with Site(tmp_path, two) as site, left_pull(site, "beta") as other:
+
+        async def ends() -> None:
+            site.release()
+            assert await other == 200
+
+        report = await site.applies('models: {"new:1b": {absent: true}}', planned=ends)
+        assert report is not None
+        assert [(each.step.host, each.step.action, each.outcome) for each in report.results] == [
+            ("alpha", "delete", "done")
+        ]
+        assert [(step.host, step.action) for step in report.after.steps] == [("beta", "delete")], "it is not as desired"
 
 
 @played

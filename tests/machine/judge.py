@@ -50,6 +50,10 @@ class Judge:
         """The same, as far as nobody touched it since."""
         self._put_at: dict[tuple[str, str], float] = {}
         """When, in seconds of the loop."""
+        self._put_by: dict[tuple[str, str], int] = {}
+        """The number of the request that did."""
+        self._left_at: dict[tuple[str, str], float | None] = {}
+        """When that came, in seconds of the loop, if an earlier run than the one at work left it."""
         self._new: set[tuple[str, str]] = set()
         """What the present run put there."""
         self._unaccepted: set[tuple[str, str, str]] = set()
@@ -244,6 +248,7 @@ class Judge:
     def _before(self, operation: Operation) -> None:
         """What is deleted has left memory, unless a name that stays has the same weights."""
         host, name = operation.host, operation.name
+        operation.at = self.world.loop.time()
         if operation.kind != "delete" or operation.former is None or is_backup(name) or self._raced:
             return
         if (host, name) in self._new:
@@ -272,10 +277,17 @@ class Judge:
             if operation.former is None or (*key, operation.former) in self._ever or key in self._raced:
                 # Raced: it was free when fleet looked, and somebody was there first; no server tells.
                 self._ever.add((*key, now))
-            if operation.former is None or self._put.get(key) == operation.former:
+            overtaken = operation.number < self._put_by.get(key, 0)
+            if overtaken or (self.world.skew and operation.run < self.world.eyes.run):
+                # No server tells that a request which was left long ago ends behind a newer one, with what the tag held
+                # then; and to a clock that was set back, whatever was left before was left at another time.
+                self._put.pop(key, None)
+            elif operation.former is None or self._put.get(key) == operation.former:
+                self._put_by[key] = operation.number
                 self._put[key], self._put_at[key] = now, self.world.loop.time()
                 self._told.discard(key)
                 self._new.add(key)
+                self._left_at[key] = operation.at if operation.run < self.world.eyes.run else None
             else:
                 self._put.pop(key, None)
         if self._applied:
@@ -434,6 +446,9 @@ class Judge:
                 continue
             if (place, name) not in self._new | self._told or (place, name) in failed:
                 continue
+            left_at = self._left_at.get((place, name))
+            if left_at is not None and self.world.loop.time() - left_at > SURE:
+                continue  # The run that saw it took so long that it was not expected any more.
             found = remembered.hosts.get(HostName(place))
             names = {} if found is None else {full(str(model)): made for model, made in found.made.items()}
             begun = set() if found is None else {full(str(model)) for model in found.begun}

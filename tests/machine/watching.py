@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +42,10 @@ class Operation:
     out_of_memory: bool = False
     settled: bool = False
     """Whether the same was asked once more and came to its end, by whom ever: servers work on one download once."""
+    number: int = 0
+    """In the order in which they came."""
+    at: float = 0.0
+    """When it came, in seconds of the loop."""
     forgotten: bool = False
     """Whether the record of it is lost: nobody can know that it was fleet's."""
 
@@ -122,6 +127,7 @@ class Eyes:
     """Whether hosts go on with what a client has left."""
     blind: bool = False
     """Whether what comes is a stranger's."""
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     under_way: list[Operation] = field(default_factory=list)
     history: list[Operation] = field(default_factory=list)
     """Of the present run."""
@@ -142,6 +148,7 @@ class Eyes:
         if name == full(ORIGIN) and self.twice(host, name):
             exclusive = False  # What was pulled by way of it holds all its layers by now: none of them goes.
         operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
+        operation.number = next(self.numbers)
         if call.kind in _CHANGES:
             self._alone(operation)
         if call.kind == "load":

@@ -16,7 +16,7 @@ from fleet.errors import HostError, HostUnreachable, OutcomeUnknown
 from fleet.names import ModelName
 from fleet.reconcile.difference import Reason
 from fleet.reconcile.observed import Present
-from fleet.reconcile.step import Step
+from fleet.reconcile.step import Action, Step
 from fleet.reconcile.steps.session import Session, SupersededError
 from fleet.reconcile.undone import times
 from fleet.reconcile.unsettled import BROKEN, follows, opening, with_owner
@@ -43,13 +43,15 @@ async def recorded(
     wait = session.settings.unsettled_wait
     at = session.client.now()
     followed = follows(step.action, earlier, at, wait)
+    if followed and step.action is Action.PULL:
+        session.takes_up(step)
     memory.begin(host.name, host.url, step.model, opening(step.action, former, earlier, at, wait))
     try:
         async with _renewed(session, step.model, min(_RENEWED, wait / _PART)):
             await change()
     except (HostError, SupersededError) as error:
         if session.opened(step):
-            await _failed(session, step, error, evidence, followed=followed)
+            await _failed(session, step, error, evidence, followed=earlier if followed else None)
         elif earlier is not None:
             # Nothing was sent, so what was known of the name still is.
             memory.begin(host.name, host.url, step.model, earlier)
@@ -88,11 +90,11 @@ async def _failed(
     error: HostError | SupersededError,
     evidence: Evidence | None,
     *,
-    followed: bool,
+    followed: Begun | None,
 ) -> None:
     """The mark goes where nothing can come of it any more. Else it stays, from now on, until a look shows what did.
 
-    `evidence` is what was known of the model before the step; `followed` tells whether it took up what was left.
+    `evidence` is what was known of the model before the step; `followed` is what it took up, if anything.
     """
     host, memory, at = session.desired.host, session.shared.memory, session.client.now()
     begun = session.shared.known(host).begun.get(step.model)
@@ -100,13 +102,16 @@ async def _failed(
         return
     # By an answer that is none it was carried out, as far as anybody knows; only what proves it could not be read.
     unread = isinstance(error, HostError) and error.code is Code.NOT_OLLAMA
-    left = session.left_open(step) or isinstance(error, HostUnreachable | OutcomeUnknown) or unread
+    left = isinstance(error, HostUnreachable | OutcomeUnknown) or unread
     if isinstance(error, SupersededError):
         # What is there now is somebody else's, whatever comes of what was left.
         seen = session.last.get(step.model)
         begun = replace(begun, former=seen.digest if seen is not None else None)
-    if left:
-        memory.begin(host.name, host.url, step.model, replace(begun, since=at, again=begun.again or followed))
+    if left or session.left_open(step):
+        # An answer leaves no more than there was, nor for longer: else what fails each time would keep others waiting.
+        since = followed.since if followed is not None and not left and session.left_before(step) else at
+        again = begun.again or followed is not None
+        memory.begin(host.name, host.url, step.model, replace(begun, since=since, again=again))
         return
     if isinstance(error, SupersededError):
         memory.end(host.name, step.model)

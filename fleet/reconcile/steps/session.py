@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, HostUnreachable, OutcomeUnknown
 from fleet.manifest.item import HostDesired
-from fleet.names import ModelName
+from fleet.names import Digest, ModelName
 from fleet.ollama.client import Client
 from fleet.ollama.wire import Progress
 from fleet.reconcile.connection import Reach, connect
@@ -75,6 +75,8 @@ class Session:
         self.before = before
         self.leaving = leaving
         """Names that go in this pass."""
+        self.staying: set[tuple[str, Digest | None]] = set()
+        """Runners, by what they are listed as, that stayed in memory although their name was asked out: of other weights."""
         self.version = before.version
         self.settings = told.settings
         self.stop = told.stop
@@ -91,6 +93,7 @@ class Session:
         self._sent: set[int] = set()
         self._opened: set[int] = set()
         self._left_open: set[int] = set()
+        self._left_before: set[int] = set()
         self._moved: dict[int, Transferred] = {}
 
     def moved(self, step: Step) -> int:
@@ -112,7 +115,21 @@ class Session:
 
     def left_open(self, step: Step) -> bool:
         """Whether the host may still be at it although the step gave up: nothing that was answered settled it."""
-        return step.number in self._left_open
+        return step.number in self._left_open or step.number in self._left_before
+
+    def takes_up(self, step: Step) -> None:
+        """An earlier run left the same, and the host may still be at it: only success proves that it is not. An error may
+        have come before the host joined the two, of a registry that does not answer for one.
+        """
+        self._left_before.add(step.number)
+
+    def left_before(self, step: Step) -> bool:
+        """Whether the host may still be at it because of an earlier run alone."""
+        return step.number in self._left_before and step.number not in self._left_open
+
+    def _settled(self, step: Step) -> None:
+        self._left_open.discard(step.number)
+        self._left_before.discard(step.number)
 
     async def read_version(self) -> None:
         """The server may be another one than when the host was looked at: it speaks its own dialect of create."""
@@ -183,7 +200,7 @@ class Session:
 
         tries = self.settings.pull_tries if resumes else self.settings.retry_tries
         await self.again(step, once, tries, lambda: moved.advanced(self.settings.stall_floor), recheck)
-        self._left_open.discard(step.number)
+        self._settled(step)
 
     async def soon(self, call: Coroutine[Any, Any, T]) -> T:
         """Awaits what a host answers at once or after a while; once the run is to stop, no longer than its time of grace."""
@@ -200,7 +217,7 @@ class Session:
             self._left_open.add(step.number)
             raise
         if settles:
-            self._left_open.discard(step.number)
+            self._settled(step)
 
     async def again(
         self,

@@ -105,7 +105,7 @@ async def _runner(session: Session, present: Present, content: Content | None) -
 async def _memory(session: Session, present: Present, content: Content | None) -> Observed:
     """The host's listing and memory as they are now, with what it showed of its models before."""
     models = await session.models()
-    running = runners(await session.client.ps())
+    running = await _running(session)
     contents = {name: session.contents.get(model.digest.hex) for name, model in models.items()}
     contents[present.name] = content
     return Observed(session.before.host, session.version, models, running, contents)
@@ -135,6 +135,7 @@ async def unload(session: Session, step: Step, listed: str, former: frozenset[Ru
             raise OutcomeUnknown(f"interrupted while `{listed}` was leaving memory", code=Code.INTERRUPTED)
         if loop.time() >= until:
             if former or all(_of_other_weights(runner, left[key], present) for key, runner in gone.items()):
+                session.staying |= gone.keys()
                 return
             raise _in_use(listed, wait)
         await asyncio.sleep(poll)
@@ -153,7 +154,7 @@ async def unload_what_goes(session: Session, step: Step, present: Present) -> No
     """Just before a model's name goes: out of memory, unless a name that stays is served by the same runner. Somebody may
     have loaded it since it was planned that it goes, or made something else of its weights.
     """
-    if has(session.version, Capability.UNLOAD_DIRECT) and runners(await session.client.ps()):
+    if has(session.version, Capability.UNLOAD_DIRECT) and await _running(session):
         content = await session.content(present)
         models = await session.models()
         for item in session.desired.items:
@@ -162,6 +163,11 @@ async def unload_what_goes(session: Session, step: Step, present: Present) -> No
                 await session.content(other)
         if goes_in_memory(present, await _memory(session, present, content), session.leaving):
             await unload(session, step, present.listed)
+
+
+async def _running(session: Session) -> tuple[Runner, ...]:
+    """What is in memory now, but for what was waited for in vain."""
+    return tuple(runner for runner in runners(await session.client.ps()) if _key(runner) not in session.staying)
 
 
 def _of_other_weights(before: Runner, now: Runner, present: Present | None) -> bool:
