@@ -43,6 +43,8 @@ class Judge:
         self._kept: dict[str, dict[str, str]] = {host: {} for host in world.versions}
         """What was usable when the present run began and was not taken away by others since."""
         self._present: Ran | None = None
+        self._seen: dict[str, set[str]] = {}
+        """What each host that was up listed when the present run began."""
         self._applied = False
         self._ever: set[tuple[str, str, str]] = set()
         """Host, name and content: what fleet put under a name that was free, and what it made of that later."""
@@ -106,6 +108,7 @@ class Judge:
     def _judged(self, run: Callable[[], Ran], allowance: Allowance) -> Ran:
         world = self.world
         self._kept = {host: world.usable(host) for host in world.versions}
+        self._seen = {host: set(world.listed(host)) for host in world.versions if world.host(host).is_up}
         self._entries: dict[str, Entry] = {full(name): entry for name, entry in world.declared.items()}
         self._policy = dict(world.policy)
         self._raced.clear()
@@ -381,10 +384,6 @@ class Judge:
             if had and not allowance.emptied and not self._seen.get(known, {"?"}):
                 told = f"on {known}, which lists nothing any more"
                 yield from (f"{step.action} {step.model} {told}" for step in plan.steps if step.host == known)
-
-    @property
-    def _seen(self) -> dict[str, dict[str, str]]:
-        return {host: kept for host, kept in self._kept.items() if self.world.host(host).is_up}
 
     def _too_often(self) -> Iterator[str]:
         counts = Counter(

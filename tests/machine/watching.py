@@ -184,6 +184,9 @@ class Eyes:
         for other in self.under_way:
             if other.host != new.host or other.kind not in _CHANGES or other.settled:
                 continue
+            held = self.holds(other.host, other.name) if other.kind == "pull" else None
+            if held is not None and (held != other.former or not other.exclusive):
+                continue  # The name is written last of all, or the pull brings what is there: its last words are to come.
             again = (new.kind, new.name, new.asked) == (other.kind, other.name, other.asked)
             if (new.exclusive or other.exclusive) and not again:
                 told = f"{new.kind} {new.name} on {new.host} while {other.kind} {other.name} was not over there"
