@@ -14,7 +14,7 @@ from fleet.reconcile.report import Outcome, Report
 from fleet.reconcile.step import Action, Plan, Step
 from tests.machine import oracle
 from tests.machine.declared import ORIGIN, Entry
-from tests.machine.line import Life
+from tests.machine.line import Fate, Life
 from tests.machine.spelled import full, is_backup, meant
 from tests.machine.violations import Violation, demand
 from tests.machine.watching import Operation
@@ -280,10 +280,8 @@ class Judge:
             if operation.former is None or (*key, operation.former) in self._ever or key in self._raced:
                 # Raced: it was free when fleet looked, and somebody was there first; no server tells.
                 self._ever.add((*key, now))
-            overtaken = operation.number < self._put_by.get(key, 0)
-            if overtaken or (self.world.skew and operation.run < self.world.eyes.run):
-                # No server tells that a request which was left long ago ends behind a newer one, with what the tag held
-                # then; and to a clock that was set back, whatever was left before was left at another time.
+            if operation.number < self._put_by.get(key, 0):
+                # A request that was left long ago ends behind a newer one, with what the tag held then: no server tells.
                 self._put.pop(key, None)
             elif operation.former is None or self._put.get(key) == operation.former:
                 self._put_by[key] = operation.number
@@ -446,8 +444,8 @@ class Judge:
             if (place, name) not in self._new | self._told or (place, name) in failed:
                 continue
             left_at = self._left_at.get((place, name))
-            if left_at is not None and self.world.loop.time() - left_at > SURE:
-                continue  # The run that saw it took so long that it was not expected any more.
+            if left_at is not None and (self.world.loop.time() - left_at > SURE or ran.life.fate is Fate.SET):
+                continue  # By the clock of the run that saw it, it was not expected any more, or left at another time.
             found = remembered.hosts.get(HostName(place))
             names = {} if found is None else {full(str(model)): made for model, made in found.made.items()}
             begun = set() if found is None else {full(str(model)) for model in found.begun}

@@ -135,7 +135,20 @@ class Eyes:
     violation: Violation | None = None
     """The first one that was seen; the run goes on, since a host does not mind."""
 
+    def looks(self) -> None:
+        """Settles the pulls whose name holds what they bring: it is written last of all, only words are still to come."""
+        for each in self.under_way:
+            held = self.holds(each.host, each.name) if each.kind == "pull" else None
+            if held is not None and (held != each.former or not each.exclusive):
+                self._settles(each)
+
+    def _settles(self, operation: Operation) -> None:
+        for other in self.under_way:
+            same = (other.host, other.kind, other.name) == (operation.host, operation.kind, operation.name)
+            other.settled = other.settled or (same and other.asked == operation.asked)
+
     def begins(self, host: str, call: Call) -> Operation | None:
+        self.looks()
         if self.blind or call.kind not in _CHANGES | {"load", "unload", "push", "blob_post"}:
             return None
         name = full(call.model) if call.model else ""
@@ -159,11 +172,10 @@ class Eyes:
         return operation
 
     def ends(self, operation: Operation) -> None:
+        self.looks()
         self.under_way.remove(operation)
         if operation.success:
-            for other in self.under_way:
-                same = (other.host, other.kind, other.name) == (operation.host, operation.kind, operation.name)
-                other.settled = other.settled or (same and other.asked == operation.asked)
+            self._settles(operation)
         self.ended(operation)
 
     def settle(self, host: str, pulled: str | None = None) -> None:
@@ -184,9 +196,6 @@ class Eyes:
         for other in self.under_way:
             if other.host != new.host or other.kind not in _CHANGES or other.settled:
                 continue
-            held = self.holds(other.host, other.name) if other.kind == "pull" else None
-            if held is not None and (held != other.former or not other.exclusive):
-                continue  # The name is written last of all, or the pull brings what is there: its last words are to come.
             again = (new.kind, new.name, new.asked) == (other.kind, other.name, other.asked)
             if (new.exclusive or other.exclusive) and not again:
                 told = f"{new.kind} {new.name} on {new.host} while {other.kind} {other.name} was not over there"

@@ -211,6 +211,7 @@ class World:
 
     async def foreign(self, host: str, what: str, name: str, other: str = "") -> None:
         """What another client asks. That it may fail is its own affair."""
+        self.eyes.looks()
         engine = self.host(host).engine
         old = tuple(map(int, self.versions[host].split("."))) < (0, 5, 5)
         if what == "publish":
