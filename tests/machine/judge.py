@@ -267,6 +267,10 @@ class Judge:
         if kind not in {"pull", "create", "copy", "delete"}:
             return
         now = self.world.holds(host, name)
+        if operation.forgotten or any(
+            (each.host, each.name, each.forgotten) == (host, name, True) for each in self.world.eyes.under_way
+        ):
+            self._raced.add((host, name))  # Nobody knows any more whose that was: it is as if a stranger were at it.
         if kind in {"pull", "create"} and not operation.success and not operation.forgotten:
             self._left[host, name] = self.world.loop.time()
         if now is None or operation.forgotten:

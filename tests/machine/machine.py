@@ -189,6 +189,8 @@ class Machine(RuleBasedStateMachine):
         entry = self._world().declared.pop(self._spelled(name), None)
         if entry is not None:
             self._world().declared[data.draw(spellings(name))] = entry
+            # Nothing else is meant by it, and all is as desired in the end.
+            self._quiet()
 
     @rule(name=st.sampled_from([*NAMES, "gone-*", "own:1"]))
     def withdraw(self, name: str) -> None:
@@ -395,8 +397,11 @@ class Machine(RuleBasedStateMachine):
         some=st.lists(_faults((_memory[0], _memory[0], _memory[1], *_broken), ["load"]), min_size=1, max_size=2),
     )
     def warm_up(self, host: str, some: list[dict[str, Any]]) -> None:
-        """All that was in memory is to go there again, and does not."""
+        """All that there is is to be in memory, and does not come there."""
         steps["warm up"] += 1
+        for name, entry in self._world().declared.items():
+            if not entry.get("absent"):
+                self._world().declared[name] = {**entry, "warm": True}
         self._world().restart(host)
         self._world().fault(host, some)
         self._applied(Life(), generous=True)

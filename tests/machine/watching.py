@@ -22,6 +22,7 @@ REMAINS = 200.0
 ALONE = 120.0
 """Seconds that what is left needs before it gets any further."""
 _CHANGES = frozenset({"pull", "create", "copy", "delete"})
+_STREAMS = frozenset({"pull", "create"})
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +47,8 @@ class Operation:
     """In the order in which they came."""
     at: float = 0.0
     """When it came, in seconds of the loop."""
+    came: bool = False
+    """Whether its name holds something else than before: what it was for, unless somebody else was at it."""
     forgotten: bool = False
     """Whether the record of it is lost: nobody can know that it was fleet's."""
 
@@ -136,16 +139,21 @@ class Eyes:
     """The first one that was seen; the run goes on, since a host does not mind."""
 
     def looks(self) -> None:
-        """Settles the pulls whose name holds what they bring: it is written last of all, only words are still to come."""
+        """Settles what brought something under its name: that is written last of all, only words are still to come."""
         for each in self.under_way:
-            held = self.holds(each.host, each.name) if each.kind == "pull" else None
-            if held is not None and (held != each.former or not each.exclusive):
+            held = self.holds(each.host, each.name) if each.kind in _STREAMS else None
+            each.came = each.came or (held is not None and held != each.former)
+            if each.came or (each.kind == "pull" and held is not None and not each.exclusive):
                 self._settles(each)
 
     def _settles(self, operation: Operation) -> None:
         for other in self.under_way:
-            same = (other.host, other.kind, other.name) == (operation.host, operation.kind, operation.name)
-            other.settled = other.settled or (same and other.asked == operation.asked)
+            other.settled = other.settled or self._same(other, operation)
+
+    @staticmethod
+    def _same(one: Operation, other: Operation) -> bool:
+        """The same once more, of which the same comes."""
+        return (one.host, one.kind, one.name, one.asked) == (other.host, other.kind, other.name, other.asked)
 
     def begins(self, host: str, call: Call) -> Operation | None:
         self.looks()
@@ -162,6 +170,7 @@ class Eyes:
             exclusive = False  # What was pulled by way of it holds all its layers by now: none of them goes.
         operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
         operation.number = next(self.numbers)
+        operation.settled = any(each.came and self._same(each, operation) for each in self.history)
         if call.kind in _CHANGES:
             self._alone(operation)
         if call.kind == "load":
