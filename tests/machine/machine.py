@@ -397,13 +397,15 @@ class Machine(RuleBasedStateMachine):
         some=st.lists(_faults((_memory[0], _memory[0], _memory[1], *_broken), ["load"]), min_size=1, max_size=2),
     )
     def warm_up(self, host: str, some: list[dict[str, Any]]) -> None:
-        """All that there is is to be in memory, and does not come there."""
+        """Two models of different weights are to be in memory, and do not come there."""
         steps["warm up"] += 1
-        for name, entry in self._world().declared.items():
-            if not entry.get("absent"):
-                self._world().declared[name] = {**entry, "warm": True}
-        self._world().restart(host)
-        self._world().fault(host, some)
+        world = self._world()
+        for name, content in zip(PULLED, (0, OFFERED - 1), strict=True):
+            world.publish(name, content)
+            world.run(self.judge.strangely(host, "delete", name, ""))
+            world.declared[self._spelled(name)] = {"pull": {}, "warm": True}
+        world.restart(host)
+        world.fault(host, some)
         self._applied(Life(), generous=True)
 
     @rule(kept=st.sampled_from(["nothing", "what is absent", "one"]), prune=st.sampled_from(["owned", "undeclared"]))
