@@ -42,6 +42,20 @@ def run(run_fleet: FleetCommand, inventory: str, *more: str, manifest: str) -> t
     return ran.code, json.loads(ran.stdout), ran.stderr
 
 
+@pytest.mark.fault("W1")
+def test_a_release_that_finds_no_memory_ends_loading_there_as_well(run_fleet: FleetCommand, simulate: Simulate) -> None:
+    fleet = simulate(json.dumps({"hosts": {"full": {"models": models("kept:1b", "new:1b")}}}))
+    inventory = fleet.inventory(run_fleet.folder / "hosts.yaml")
+    assert run(run_fleet, inventory, manifest="version: 1\nmodels: {'kept:1b': {warm: true}}\n")[0] == 0
+    fleet.reset()
+    fleet.fault("full", load(fault="status", status=500, body=NO_MEMORY))
+    code, told, _ = run(run_fleet, inventory, manifest="version: 1\nmodels: {'kept:1b': , 'new:1b': {warm: true}}\n")
+    assert code == 3
+    ended = {(each["action"], each["model"]): each["outcome"] for each in told["results"]}
+    assert ended == {("release", "kept:1b"): "failed", ("load", "new:1b"): "not-tried"}
+    assert [each["model"] for each in fleet.requests() if each["kind"] == "load"] == ["kept:1b"]
+
+
 @pytest.mark.fault("W1", "W5", "W7")
 def test_a_load_that_fails_is_told_with_what_it_cost_and_ends_loading_there(
     run_fleet: FleetCommand, simulate: Simulate

@@ -24,10 +24,11 @@ from fleet.reconcile.connection import connect
 from fleet.reconcile.created import Standing
 from fleet.reconcile.difference import Reason, State
 from fleet.reconcile.observed import Content, Observation
+from fleet.reconcile.step import Action
 from fleet.reconcile.steps import acting, holding, pulling, recording
 from fleet.reconcile.steps.acting import Acting
 from fleet.reconcile.steps.session import Session
-from fleet.reconcile.steps.warming import load
+from fleet.reconcile.steps.warming import load, release
 from fleet.state.evidence import Begun, Made
 from fleet.state.memory import Memory
 
@@ -106,7 +107,7 @@ def _standing(create: Create, _present: object, made: Content | None, *_: object
 
 async def _load(self: Acting, step: Any) -> None:
     """One that does not fit says nothing of the next."""
-    await load(self._session, step)
+    await (release if step.action is Action.RELEASE else load)(self._session, step)
 
 
 async def _again(self: Session, step: Any, call: Callable[[], Awaitable[None]], *_: object, **__: object) -> None:

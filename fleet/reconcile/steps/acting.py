@@ -80,10 +80,8 @@ class Acting:
                     await recorded(
                         session, step, present, lambda: replacing(session, step, lambda: copy_alias(session, step))
                     )
-                case Action.LOAD:
+                case Action.LOAD | Action.RELEASE:
                     await self._load(step)
-                case Action.RELEASE:
-                    await release(session, step)
                 case Action.UNLOAD if step.reason is Reason.IN_MEMORY and present is not None:
                     await unload_what_goes(session, step, present)
                 case Action.UNLOAD:
@@ -108,8 +106,10 @@ class Acting:
             raise OutcomeUnknown(str(error), code=error.code, hint=error.hint, told=error.told) from error
 
     async def _load(self, step: Step) -> None:
+        """A release asks for the model as well, and may find no memory if it left meanwhile."""
+        into_memory = release if step.action is Action.RELEASE else load
         try:
-            await load(self._session, step)
+            await into_memory(self._session, step)
         except HostError as error:
             self.out_of_memory = self.out_of_memory or error.code is Code.OUT_OF_MEMORY
             raise
