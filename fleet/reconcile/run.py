@@ -40,7 +40,7 @@ from fleet.reconcile.steps.shared import Ask, Shared
 from fleet.reconcile.steps.uploads import Uploads
 from fleet.reconcile.stop import Stop
 from fleet.reconcile.undone import fought
-from fleet.reconcile.unsettled import goes_on
+from fleet.reconcile.unsettled import under_way
 from fleet.reconcile.untold import untold
 from fleet.reconcile.verify import unproven
 from fleet.registry.locked import Locked
@@ -316,7 +316,7 @@ async def _unsettled_seen_again(
             if not isinstance(seen, Observed) or seen.at is None or (host in changed and len(changed) == 1):
                 continue
             begun = told.shared.known(work.desired.hosts[host].host).begun
-            if goes_on(begun, seen.models, seen.at, work.settings.unsettled_wait):
+            if under_way(begun, seen.models, seen.at, work.settings.unsettled_wait):
                 group.create_task(one(host))
 
 

@@ -66,17 +66,16 @@ def waits_for(
 
 
 def under_way(
-    begun: Mapping[ModelName, Begun], models: Mapping[ModelName, Present], at: datetime, wait: float, but: ModelName
+    begun: Mapping[ModelName, Begun],
+    models: Mapping[ModelName, Present],
+    at: datetime,
+    wait: float,
+    but: ModelName | None = None,
 ) -> bool:
-    """Whether the host, which lists `models`, may be at something by itself, `but` for that name."""
+    """Whether the host, which lists `models`, may be at something by itself, `but` for one name."""
     return any(
         name != but and _goes_on(each, models.get(name)) and ends(each, at, wait) > at for name, each in begun.items()
     )
-
-
-def goes_on(begun: Mapping[ModelName, Begun], models: Mapping[ModelName, Present], at: datetime, wait: float) -> bool:
-    """Whether the host, which lists `models`, may be at anything by itself."""
-    return any(_goes_on(each, models.get(name)) and ends(each, at, wait) > at for name, each in begun.items())
 
 
 def _removes(begun: Begun) -> bool:

@@ -87,10 +87,10 @@ class Acting:
                 case Action.UNLOAD:
                     await unload(session, step, step.listed)
                 case Action.DELETE:
-                    if present is not None and not is_backup(step.model):
-                        # Planned or not, the plan's own look at memory is old by now.
-                        await unload_what_goes(session, step, present)
                     if present is not None:
+                        if not is_backup(step.model):
+                            # Planned or not, the plan's own look at memory is old by now.
+                            await unload_what_goes(session, step, present)
                         await delete(session, step)
                 case Action.PUSH:
                     await push(session, step)

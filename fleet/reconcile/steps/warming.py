@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fleet.codes import Code
 from fleet.errors import HostAnswered, HostError, OutcomeUnknown
 from fleet.manifest.item import ParameterValue
-from fleet.names import Digest
+from fleet.names import Digest, ModelName
 from fleet.ollama.versions import Capability, has
 from fleet.reconcile.known import SERVER_DEFAULT
 from fleet.reconcile.observed import Content, Observed, Present, Runner
@@ -104,8 +104,16 @@ async def _runner(session: Session, present: Present, content: Content | None) -
 
 async def _memory(session: Session, present: Present, content: Content | None) -> Observed:
     """The host's listing and memory as they are now, with what it showed of its models before."""
-    models = await session.models()
-    running = await _running(session)
+    return _observed(session, present, content, await session.models(), await _running(session))
+
+
+def _observed(
+    session: Session,
+    present: Present,
+    content: Content | None,
+    models: Mapping[ModelName, Present],
+    running: tuple[Runner, ...],
+) -> Observed:
     contents = {name: session.contents.get(model.digest.hex) for name, model in models.items()}
     contents[present.name] = content
     return Observed(session.before.host, session.version, models, running, contents)
@@ -154,15 +162,15 @@ async def unload_what_goes(session: Session, step: Step, present: Present) -> No
     """Just before a model's name goes: out of memory, unless a name that stays is served by the same runner. Somebody may
     have loaded it since it was planned that it goes, or made something else of its weights.
     """
-    if has(session.version, Capability.UNLOAD_DIRECT) and await _running(session):
-        content = await session.content(present)
-        models = await session.models()
-        for item in session.desired.items:
-            other = models.get(item.name)
-            if other is not None and not other.remote:
-                await session.content(other)
-        if goes_in_memory(present, await _memory(session, present, content), session.leaving):
-            await unload(session, step, present.listed)
+    if not has(session.version, Capability.UNLOAD_DIRECT) or not (running := await _running(session)):
+        return
+    content, models = await session.content(present), await session.models()
+    for item in session.desired.items:
+        other = models.get(item.name)
+        if other is not None and not other.remote:
+            await session.content(other)
+    if goes_in_memory(present, _observed(session, present, content, models, running), session.leaving):
+        await unload(session, step, present.listed)
 
 
 async def _running(session: Session) -> tuple[Runner, ...]:
