@@ -15,6 +15,7 @@ from fleet.names import Digest, HostName, ModelName
 from fleet.reconcile.progress import Event, StepMoved
 from fleet.reconcile.unsettled import BROKEN
 from fleet.simulate.faults import Fault
+from fleet.simulate.scenario import OfferedModel
 from fleet.state.evidence import Begun
 from fleet.state.memory import Memory
 from tests.faults.played import LONG, Site, begins, codes, outcomes, played
@@ -87,6 +88,28 @@ async def test_an_error_that_never_came_to_the_pull_that_goes_on_does_not_end_it
         assert codes(await site.applies(GONE)) == {"old:1b": "HOST_UNSETTLED"}
         site.hours = 11 / 60
         assert outcomes(await site.applies(GONE)) == {"delete old:1b": "done"}
+
+
+@pytest.mark.fault("H3")
+@pytest.mark.invariant("E7")
+@played
+async def test_what_was_left_and_comes_while_it_is_taken_up_is_fleets_own(tmp_path: Path) -> None:
+    async with Site(tmp_path, SCENARIO, retry_tries=1) as site:
+        async with left_pull(site):
+            pass
+        site.release()
+        site.hours = 9 / 60
+        site.faults("alpha", {"fault": "error-line", "endpoint": "pull", "message": "EOF", "lines": 1})
+
+        def before(event: Event) -> None:
+            if moving(event):
+                site.simulation.seed("alpha", "new:1b", OfferedModel(size=8_000, seed="shared", system="New."))
+                site.hours = 11 / 60
+
+        assert codes(await site.applies(NEW, before=before)).keys() == {"new:1b"}
+        await site.applies(NEW)
+        assert [made.owned for made in site.known().made.values()] == [True]
+        assert site.known().begun == {}
 
 
 @pytest.mark.fault("H2")

@@ -107,14 +107,16 @@ async def _failed(
         # What is there now is somebody else's, whatever comes of what was left.
         seen = session.last.get(step.model)
         begun = replace(begun, former=seen.digest if seen is not None else None)
-    if left or session.left_open(step):
-        # An answer leaves no more than there was, nor for longer: else what fails each time would keep others waiting.
-        since = followed.since if followed is not None and not left and session.left_before(step) else at
-        again = begun.again or followed is not None
-        memory.begin(host.name, host.url, step.model, replace(begun, since=since, again=again))
+    begun = replace(begun, again=begun.again or followed is not None)
+    if left or (session.left_open(step) and not session.left_before(step)):
+        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
         return
+    kept = None
+    if followed is not None and session.left_before(step):
+        # An answer leaves no more than there was, nor for longer: else what fails each time would keep others waiting.
+        kept = replace(begun, since=followed.since)
     if isinstance(error, SupersededError):
-        memory.end(host.name, step.model)
+        _leave(session, step, kept)
         return
     # Some servers go on behind an error (`ollama-api.md` 7.7), and what came may not be what was wanted.
     try:
@@ -125,9 +127,18 @@ async def _failed(
         return
     if now is not None and not whole:
         # No listing tells the next pass.
-        memory.begin(host.name, host.url, step.model, Begun(BROKEN, now.digest, at))
+        memory.begin(host.name, host.url, step.model, kept or Begun(BROKEN, now.digest, at))
     elif now is not None and _wanted(session, step, now, evidence):
         _keep(session, step, now)
+    else:
+        _leave(session, step, kept)
+
+
+def _leave(session: Session, step: Step, kept: Begun | None) -> None:
+    """The mark as it is kept, or none any more."""
+    host, memory = session.desired.host, session.shared.memory
+    if kept is not None:
+        memory.begin(host.name, host.url, step.model, kept)
     else:
         memory.end(host.name, step.model)
 
