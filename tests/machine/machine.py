@@ -392,20 +392,19 @@ class Machine(RuleBasedStateMachine):
         world.fault(host, [{**stall, "endpoint": "pull", "after": 0, "times": 2}])
         self._applied(Life(Fate.SET, at), generous=True)
 
-    @rule(
-        host=hosts,
-        some=st.lists(_faults((_memory[0], _memory[0], _memory[1], *_broken), ["load"]), min_size=1, max_size=2),
-    )
-    def warm_up(self, host: str, some: list[dict[str, Any]]) -> None:
+    @rule(host=hosts, kind=st.sampled_from([_memory[0], _memory[0], _memory[0], _memory[1]]), times=st.integers(1, 3))
+    def warm_up(self, host: str, kind: dict[str, Any], times: int) -> None:
         """Two models of different weights are to be in memory, and do not come there."""
         steps["warm up"] += 1
         world = self._world()
+        world.broken = False
+        self._heal()
         for name, content in zip(PULLED, (0, OFFERED - 1), strict=True):
             world.publish(name, content)
             world.run(self.judge.strangely(host, "delete", name, ""))
             world.declared[self._spelled(name)] = {"pull": {}, "warm": True}
         world.restart(host)
-        world.fault(host, some)
+        world.fault(host, [{**kind, "endpoint": "load", "after": 0, "times": times}])
         self._applied(Life(), generous=True)
 
     @rule(kept=st.sampled_from(["nothing", "what is absent", "one"]), prune=st.sampled_from(["owned", "undeclared"]))
