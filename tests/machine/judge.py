@@ -13,7 +13,7 @@ from fleet.reconcile.plan import Allowance
 from fleet.reconcile.report import Outcome, Report
 from fleet.reconcile.step import Action, Plan, Step
 from tests.machine import oracle
-from tests.machine.declared import ORIGIN, Entry
+from tests.machine.declared import ORIGIN, Entry, source
 from tests.machine.line import Fate, Life
 from tests.machine.spelled import full, is_backup, meant
 from tests.machine.violations import Violation, demand
@@ -62,8 +62,8 @@ class Judge:
         """Host, name and content: what fleet brought under a free name and nobody accepts there. It may take that back."""
         self._told: set[tuple[str, str]] = set()
         """What the record had as fleet's own."""
-        self._raced: set[tuple[str, str]] = set()
-        """What others changed in the middle of the present run."""
+        self._raced: dict[tuple[str, str], float] = {}
+        """What others changed in the middle of the present run, and when, in seconds of the loop."""
         self._asked = 0
         """How much was asked of all hosts by the last run that finished."""
         self._left: dict[tuple[str, str], float] = {}
@@ -197,7 +197,7 @@ class Judge:
                 if each not in before and each in after and self._may_be_ours(host, each):
                     self._ever.add((host, each, after[each]))
                 if self._applied:
-                    self._raced.add((host, each))
+                    self._raced[host, each] = self.world.loop.time()
         self._kept[host] = {
             each: digest
             for each, digest in self._kept[host].items()
@@ -270,12 +270,15 @@ class Judge:
         if operation.forgotten or any(
             (each.host, each.name, each.forgotten) == (host, name, True) for each in self.world.eyes.under_way
         ):
-            self._raced.add((host, name))  # Nobody knows any more whose that was: it is as if a stranger were at it.
+            # Nobody knows any more whose that was: it is as if a stranger were at it.
+            self._raced[host, name] = self.world.loop.time()
         if kind in {"pull", "create"} and not operation.success and not operation.forgotten:
             self._left[host, name] = self.world.loop.time()
         if now is None or operation.forgotten:
             self._put.pop((host, name), None)
             self._told.discard((host, name))
+            if now is not None and operation.former is None and self._may_be_ours(host, name):
+                self._ever.add((host, name, now))
         elif now != operation.former:
             key = host, name
             pin = (self._entries.get(name, {}).get("pull") or {}).get("pin")
@@ -286,6 +289,7 @@ class Judge:
                 self._ever.add((*key, now))
             if operation.number < self._put_by.get(key, 0):
                 # A request that was left long ago ends behind a newer one, with what the tag held then: no server tells.
+                self._raced[key] = self.world.loop.time()
                 self._put.pop(key, None)
             elif operation.former is None or self._put.get(key) == operation.former:
                 self._put_by[key] = operation.number
@@ -400,7 +404,7 @@ class Judge:
         if ran.code is ExitCode.AS_DESIRED and not saved:  # a saved plan tells of what it touches alone
             aside = _reported(report)
             for host in self.world.versions:
-                yield from oracle.wrong(self.world, host, aside[host])
+                yield from oracle.wrong(self.world, host, aside[host] | self._unseen(host))
         if ran.life.happened:
             return
         for result in report.results:
@@ -427,6 +431,14 @@ class Judge:
             if streams and not any(each.success for each in streams):
                 yield f"{step.action} {name} on {step.host} is done, it says, and no stream ended with success"
 
+    def _unseen(self, host: str) -> frozenset[str]:
+        """What others changed there after fleet's last look, with what is made from it or follows it."""
+        seen = self.world.eyes.looked.get(host, 0.0)
+        found = {name for (place, name), at in self._raced.items() if place == host and at >= seen}
+        for _ in self._entries:
+            found |= {name for name, entry in self._entries.items() if full(source(entry) or "") in found}
+        return frozenset(found)
+
     def _ownership(self, ran: Ran) -> Iterator[str]:
         """What the record says that fleet put somewhere, and what it did put there. Of a step that failed, and said so,
         what came may be somebody else's: that is not fleet's then.
@@ -440,7 +452,8 @@ class Judge:
         self._new -= failed
         for host, known in remembered.hosts.items():
             for model, made in known.made.items():
-                if made.owned and (host, full(str(model)), made.digest.hex) not in self._ever:
+                key = host, full(str(model))
+                if made.owned and (*key, made.digest.hex) not in self._ever and not self._comes(*key):
                     yield f"{model} on {host} is recorded as fleet's, and somebody else put it there"
         for (place, name), digest in self._put.items():
             if is_backup(name) or name == full(ORIGIN) or name not in self._entries:
@@ -459,6 +472,15 @@ class Judge:
                 self._told.add((place, name))
             if not recorded and name not in begun and self.world.holds(place, name) == digest:
                 yield f"{name} on {place} was put there by fleet, and its record does not tell"
+
+    def _comes(self, host: str, name: str) -> bool:
+        """Whether a request of fleet's for a name that was free, or fleet's, brought it and has only words left to say."""
+        self.world.eyes.looks()
+        return any(
+            (each.host, each.name, each.came, each.forgotten) == (host, name, True, False)
+            and (each.former is None or (host, name, each.former) in self._ever)
+            for each in self.world.eyes.under_way
+        )
 
     def _left_over(self, host: str) -> Iterator[str]:
         """Names that fleet used on its way."""

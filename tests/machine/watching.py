@@ -124,6 +124,10 @@ class Eyes:
     """Called before the host does something."""
     ended: Callable[[Operation], None]
     """Called when it is done with it."""
+    now: Callable[[], float]
+    """In seconds of the loop."""
+    looked: dict[str, float] = field(default_factory=dict)
+    """When each host was asked last what it lists."""
     run: int = 0
     """Numbers the runs of fleet; what an earlier one left is told apart."""
     lingering: bool = False
@@ -157,6 +161,8 @@ class Eyes:
 
     def begins(self, host: str, call: Call) -> Operation | None:
         self.looks()
+        if call.kind == "tags":
+            self.looked[host] = self.now()
         if self.blind or call.kind not in _CHANGES | {"load", "unload", "push", "blob_post"}:
             return None
         name = full(call.model) if call.model else ""

@@ -124,7 +124,7 @@ class World:
         self.contents = dict.fromkeys((*PULLED, ORIGIN), 0)
         """What the registry has, by name."""
         self.weights = 0
-        self.eyes = Eyes(self.holds, self.twice, self._before, self._over, lingering=lingering)
+        self.eyes = Eyes(self.holds, self.twice, self._before, self._over, self.loop.time, lingering=lingering)
         self.watchers: list[Callable[[Operation], None]] = []
         """Called when a host is done with something that fleet asked for."""
         self.sentries: list[Callable[[Operation], None]] = []
