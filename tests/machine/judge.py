@@ -252,6 +252,7 @@ class Judge:
         """What is deleted has left memory, unless a name that stays has the same weights."""
         host, name = operation.host, operation.name
         operation.at = self.world.loop.time()
+        operation.unlisted = name not in self.world.told(host)
         if operation.kind != "delete" or operation.former is None or is_backup(name) or self._raced:
             return
         if (host, name) in self._new:
@@ -277,14 +278,17 @@ class Judge:
         if now is None or operation.forgotten:
             self._put.pop((host, name), None)
             self._told.discard((host, name))
-            if now is not None and operation.former is None and self._may_be_ours(host, name):
+            if now is not None and operation.unlisted and self._may_be_ours(host, name):
                 self._ever.add((host, name, now))
-        elif now != operation.former:
+        elif now == operation.former:
+            if operation.unlisted and kind != "delete":
+                self._ever.add((host, name, now))  # It was there and not whole, and newer servers list no such model.
+        else:
             key = host, name
             pin = (self._entries.get(name, {}).get("pull") or {}).get("pin")
             if kind == "pull" and operation.former is None and pin is not None and now not in published(pin):
                 self._unaccepted.add((*key, now))
-            if operation.former is None or (*key, operation.former) in self._ever or key in self._raced:
+            if operation.unlisted or (*key, operation.former) in self._ever or key in self._raced:
                 # Raced: it was free when fleet looked, and somebody was there first; no server tells.
                 self._ever.add((*key, now))
             if operation.number < self._put_by.get(key, 0):
@@ -477,8 +481,8 @@ class Judge:
         """Whether a request of fleet's for a name that was free, or fleet's, brought it and has only words left to say."""
         self.world.eyes.looks()
         return any(
-            (each.host, each.name, each.came, each.forgotten) == (host, name, True, False)
-            and (each.former is None or (host, name, each.former) in self._ever)
+            (each.host, each.name, each.forgotten) == (host, name, False)
+            and (each.unlisted or (each.came and (host, name, each.former) in self._ever))
             for each in self.world.eyes.under_way
         )
 

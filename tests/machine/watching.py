@@ -49,6 +49,8 @@ class Operation:
     """When it came, in seconds of the loop."""
     came: bool = False
     """Whether its name holds something else than before: what it was for, unless somebody else was at it."""
+    unlisted: bool = False
+    """Whether its name was free for all that the host listed when it came."""
     forgotten: bool = False
     """Whether the record of it is lost: nobody can know that it was fleet's."""
 
