@@ -64,6 +64,8 @@ class Judge:
         """What the record had as fleet's own."""
         self._raced: dict[tuple[str, str], float] = {}
         """What others changed in the middle of the present run, and when, in seconds of the loop."""
+        self._others_at: set[tuple[str, str]] = set()
+        """What others are at this moment changing."""
         self._asked = 0
         """How much was asked of all hosts by the last run that finished."""
         self._left: dict[tuple[str, str], float] = {}
@@ -185,7 +187,11 @@ class Judge:
     async def strangely(self, host: str, what: str, name: str, other: str) -> None:
         """Somebody else at work, also in the middle of a run: what is lost by it is not fleet's fault."""
         before = self.world.listed(host)
-        await self.world.foreign(host, what, name, other)
+        self._others_at.add((host, full(name)))
+        try:
+            await self.world.foreign(host, what, name, other)
+        finally:
+            self._others_at.discard((host, full(name)))
         after, usable = self.world.listed(host), self.world.usable(host)
         if what == "pull" and full(name) in usable:
             self.world.eyes.settle(host, full(name))
@@ -317,7 +323,7 @@ class Judge:
         usable = self.world.usable(host)
         kept = {digest for name, digest in usable.items() if is_backup(name)}
         for name, digest in self._kept[host].items():
-            if usable.get(name) == digest or digest in kept or is_backup(name):
+            if usable.get(name) == digest or digest in kept or is_backup(name) or (host, name) in self._others_at:
                 continue
             if name in usable and self._may_hold(host, name, usable[name]):
                 continue
