@@ -52,11 +52,9 @@ async def recorded(
     except (HostError, SupersededError) as error:
         if session.opened(step):
             await _failed(session, step, error, evidence, followed=earlier if followed else None)
-        elif earlier is not None:
-            # Nothing was sent, so what was known of the name still is.
-            memory.begin(host.name, host.url, step.model, earlier)
         else:
-            memory.end(host.name, step.model)
+            # Nothing was sent, so what was known of the name still is.
+            _leave(session, step, earlier)
         raise
     now = session.last.get(step.model)
     if now is None:
@@ -108,13 +106,13 @@ async def _failed(
         seen = session.last.get(step.model)
         begun = replace(begun, former=seen.digest if seen is not None else None)
     begun = replace(begun, again=begun.again or followed is not None)
-    if left or (session.left_open(step) and not session.left_before(step)):
-        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
-        return
     kept = None
-    if followed is not None and session.left_before(step):
+    if followed is not None and not left and session.left_before(step):
         # An answer leaves no more than there was, nor for longer: else what fails each time would keep others waiting.
         kept = replace(begun, since=followed.since)
+    elif left or session.left_open(step):
+        memory.begin(host.name, host.url, step.model, replace(begun, since=at))
+        return
     if isinstance(error, SupersededError):
         _leave(session, step, kept)
         return
