@@ -257,7 +257,6 @@ class Judge:
     def _before(self, operation: Operation) -> None:
         """What is deleted has left memory, unless a name that stays has the same weights."""
         host, name = operation.host, operation.name
-        operation.at = self.world.loop.time()
         operation.unlisted = name not in self.world.told(host)
         if operation.kind != "delete" or operation.former is None or is_backup(name) or self._raced:
             return

@@ -73,7 +73,7 @@ class Watched:
             await self.app(scope, receive, send)
             return
 
-        lingering = self.eyes.lingering and call.kind in {"pull", "create"}
+        lingering = self.eyes.lingering and call.kind in _STREAMS
         left = asyncio.Event()
         alone = False
 
@@ -177,7 +177,7 @@ class Eyes:
         if name == full(ORIGIN) and self.twice(host, name):
             exclusive = False  # What was pulled by way of it holds all its layers by now: none of them goes.
         operation = Operation(host, call.kind, name, former, self.run, exclusive, json.dumps(call.body, sort_keys=True))
-        operation.number = next(self.numbers)
+        operation.number, operation.at = next(self.numbers), self.now()
         operation.settled = any(each.came and self._same(each, operation) for each in self.history)
         if call.kind in _CHANGES:
             self._alone(operation)
@@ -213,8 +213,7 @@ class Eyes:
         for other in self.under_way:
             if other.host != new.host or other.kind not in _CHANGES or other.settled:
                 continue
-            again = (new.kind, new.name, new.asked) == (other.kind, other.name, other.asked)
-            if (new.exclusive or other.exclusive) and not again:
+            if (new.exclusive or other.exclusive) and not self._same(new, other):
                 told = f"{new.kind} {new.name} on {new.host} while {other.kind} {other.name} was not over there"
                 self.see(Violation("E4", told))
 
